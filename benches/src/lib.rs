@@ -1,0 +1,1 @@
+//! Criterion benches; each is a file in `benches/benches/`.

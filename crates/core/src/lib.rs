@@ -1,0 +1,12 @@
+//! What Stentor decides, as functions of its arguments: nothing here reads a clock, a file, the
+//! environment or the network, starts a thread, or iterates over a map in hash order.
+//!
+//! Modules stand in reading order, and each imports only modules above it.
+
+pub mod alert;
+pub mod check;
+pub mod config;
+pub mod engine;
+pub mod notify;
+pub mod receiver;
+pub mod rulefile;

@@ -1,0 +1,11 @@
+//! The languages of Prometheus alerting, usable alone: labels and times, YAML with positions,
+//! RE2 regular expressions, PromQL, and Go's text/template.
+//!
+//! Modules stand in reading order, and each imports only modules above it.
+//! Nothing here reads a clock, a file, the environment or the network.
+
+pub mod model;
+pub mod promql;
+pub mod regex;
+pub mod template;
+pub mod yaml;
