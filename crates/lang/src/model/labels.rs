@@ -56,7 +56,7 @@ impl Labels {
 
     /// The value of a label; empty where it is not there.
     pub fn get(&self, name: &str) -> &str {
-        for (label, value) in self.iter() {
+        for (label, value) in self {
             match label.cmp(name) {
                 Ordering::Less => {}
                 Ordering::Equal => return value,
