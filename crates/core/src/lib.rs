@@ -3,12 +3,6 @@
 //!
 //! Modules stand in reading order, and each imports only modules above it.
 
-pub mod alert;
-pub mod check;
-pub mod config;
-pub mod engine;
-pub mod notify;
-pub mod receiver;
 pub mod rulefile;
 pub mod alert;
 pub mod receiver;

@@ -5,7 +5,7 @@
 //! Nothing here reads a clock, a file, the environment or the network.
 
 pub mod model;
-pub mod promql;
-pub mod regex;
-pub mod template;
 pub mod yaml;
+pub mod regex;
+pub mod promql;
+pub mod template;
