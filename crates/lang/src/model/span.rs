@@ -42,6 +42,11 @@ impl Span {
         }
     }
 
+    /// Whether it holds no byte.
+    pub const fn is_empty(self) -> bool {
+        self.start >= self.end
+    }
+
     /// As a range for slicing.
     pub const fn range(self) -> Range<usize> {
         self.start..self.end
@@ -96,5 +101,41 @@ impl SourceText {
     /// `file:line:column` of a byte offset.
     pub fn place(&self, offset: usize) -> String {
         format!("{}:{}", self.name, self.position(offset))
+    }
+}
+
+/// Where the lines of a text begin: for naming many places of one text without reading it anew
+/// for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineIndex {
+    starts: Vec<usize>,
+}
+
+impl LineIndex {
+    /// The lines of a text.
+    pub fn new(text: &str) -> Self {
+        let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Self {
+            starts: std::iter::once(0)
+                .chain(newlines.map(|(at, _)| at + 1))
+                .collect(),
+        }
+    }
+
+    /// The line of a byte offset, from 1.
+    pub fn line(&self, offset: usize) -> usize {
+        self.starts.partition_point(|start| *start <= offset)
+    }
+
+    /// The place of a byte offset in the text the index was made from; an offset behind the end,
+    /// or inside a character, is moved back to the last place that exists.
+    pub fn position(&self, text: &str, offset: usize) -> Position {
+        let offset = text.floor_char_boundary(offset);
+        let line = self.line(offset);
+        let before = text.get(self.starts[line - 1]..offset).unwrap_or("");
+        Position {
+            line,
+            column: before.chars().count() + 1,
+        }
     }
 }
