@@ -1,1 +1,262 @@
-//! Placeholder.
+//! Regular expressions in RE2 syntax, read as Go reads them and refused with Go's words, run by
+//! `regex-automata` in time linear in the text. Back-references and look-around do not exist, so no
+//! expression can hang.
+//!
+//! What Go calls case folding and classes comes from this build's Unicode tables, which may be a
+//! version newer than a given Go's.
+
+mod class;
+mod error;
+mod fast;
+mod matcher;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use regex_automata::util::captures::Captures as RawCaptures;
+use regex_automata::{Input, Span as RawSpan, meta};
+use regex_syntax::hir::{Hir, Look};
+
+pub use error::{RegexError, RegexErrorKind};
+pub use matcher::LabelMatcher;
+
+use crate::model::Span;
+use fast::Fast;
+
+/// The largest repeat count, alone or multiplied by nesting: Go's limit.
+pub const MAX_REPEAT: u32 = 1000;
+/// How deep an expression may nest: Go's limit.
+pub const MAX_DEPTH: usize = 1000;
+/// The size of a compiled expression. Go allows 128 MiB; rules of many users share a process here,
+/// and the largest useful expressions, lists of thousands of words, stay below a tenth of this.
+pub const MAX_COMPILED_BYTES: usize = 16 << 20;
+
+/// A compiled regular expression; clones share it.
+#[derive(Clone)]
+pub struct Regex(Arc<Compiled>);
+
+struct Compiled {
+    pattern: Box<str>,
+    names: Vec<Option<Box<str>>>,
+    fast: Option<Fast>,
+    machine: meta::Regex,
+}
+
+impl Regex {
+    /// Compiles an expression that may match anywhere, as Go's `regexp.Compile`.
+    pub fn new(pattern: &str) -> Result<Self, RegexError> {
+        let parsed = parse::parse(pattern, 0)?;
+        Self::compile(pattern, &parsed.hir, parsed.names, None)
+    }
+
+    /// Compiles an expression that must match a whole text and in which `.` matches newlines too:
+    /// Prometheus' `^(?s:...)$`, for matchers and `label_replace`.
+    pub fn anchored(pattern: &str) -> Result<Self, RegexError> {
+        Self::whole(pattern, parse::DOT_NEWLINE, Fast::of(pattern))
+    }
+
+    /// Compiles an expression that must match a whole text and in which `.` matches no newline:
+    /// Alertmanager's `^(?:...)$`.
+    pub fn anchored_line(pattern: &str) -> Result<Self, RegexError> {
+        let literal = |fast: &Fast| matches!(fast, Fast::Exact(_) | Fast::OneOf(_));
+        Self::whole(pattern, 0, Fast::of(pattern).filter(literal))
+    }
+
+    fn whole(pattern: &str, flags: u8, fast: Option<Fast>) -> Result<Self, RegexError> {
+        let parsed = parse::parse(pattern, flags)?;
+        let (start, end) = (Hir::look(Look::Start), Hir::look(Look::End));
+        let hir = Hir::concat(vec![start, parsed.hir, end]);
+        Self::compile(pattern, &hir, parsed.names, fast)
+    }
+
+    fn compile(
+        pattern: &str,
+        hir: &Hir,
+        names: Vec<Option<Box<str>>>,
+        fast: Option<Fast>,
+    ) -> Result<Self, RegexError> {
+        let config = meta::Config::new()
+            .nfa_size_limit(Some(MAX_COMPILED_BYTES))
+            .onepass_size_limit(Some(MAX_COMPILED_BYTES / 16));
+        let machine = meta::Builder::new()
+            .configure(config)
+            .build_from_hir(hir)
+            .map_err(|_| RegexError {
+                kind: RegexErrorKind::TooLarge,
+                fragment: pattern.to_owned(),
+                span: Span::new(0, pattern.len()),
+            })?;
+        Ok(Self(Arc::new(Compiled {
+            pattern: pattern.into(),
+            names,
+            fast,
+            machine,
+        })))
+    }
+
+    /// The expression as it was written, without the anchors that were added.
+    pub fn as_str(&self) -> &str {
+        &self.0.pattern
+    }
+
+    /// How many groups there are, the whole match not counted.
+    pub fn group_count(&self) -> usize {
+        self.0.names.len() - 1
+    }
+
+    /// The names of the groups from group 0, which is the whole match and has none.
+    pub fn group_names(&self) -> impl Iterator<Item = Option<&str>> {
+        self.0.names.iter().map(Option::as_deref)
+    }
+
+    /// Whether the text matches.
+    pub fn is_match(&self, text: &str) -> bool {
+        match &self.0.fast {
+            Some(fast) => fast.is_match(text),
+            None => self.0.machine.is_match(text),
+        }
+    }
+
+    /// The first match.
+    pub fn find(&self, text: &str) -> Option<Span> {
+        self.0
+            .machine
+            .find(text)
+            .map(|m| Span::new(m.start(), m.end()))
+    }
+
+    /// The first match and its groups.
+    pub fn captures<'r, 't>(&'r self, text: &'t str) -> Option<Captures<'r, 't>> {
+        self.captures_from(text, 0)
+    }
+
+    fn captures_from<'r, 't>(&'r self, text: &'t str, from: usize) -> Option<Captures<'r, 't>> {
+        let mut raw = self.0.machine.create_captures();
+        self.0
+            .machine
+            .captures(Input::new(text).range(from..), &mut raw);
+        raw.is_match().then_some(Captures {
+            text,
+            names: &self.0.names,
+            raw,
+        })
+    }
+
+    /// The text with each match replaced by the expanded template, as Go's `ReplaceAllString`.
+    pub fn replace_all(&self, text: &str, template: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut copied = 0;
+        let mut from = 0;
+        while from <= text.len() {
+            let Some(captures) = self.captures_from(text, from) else {
+                break;
+            };
+            let RawSpan { start, end } = captures.whole();
+            out.push_str(&text[copied..start]);
+            // An empty match directly behind the last match is not replaced again.
+            if end > copied || start == 0 {
+                captures.expand(template, &mut out);
+            }
+            copied = end;
+            let width = text[from..].chars().next().map_or(1, char::len_utf8);
+            from = if from + width > end {
+                from + width
+            } else {
+                end
+            };
+        }
+        out.push_str(&text[copied.min(text.len())..]);
+        out
+    }
+}
+
+impl fmt::Debug for Regex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Regex({:?})", self.as_str())
+    }
+}
+
+/// One match and its groups.
+#[derive(Debug)]
+pub struct Captures<'r, 't> {
+    text: &'t str,
+    names: &'r [Option<Box<str>>],
+    raw: RawCaptures,
+}
+
+impl<'t> Captures<'_, 't> {
+    fn whole(&self) -> RawSpan {
+        let whole = self.raw.get_group(0);
+        whole.expect("invariant: a match has group 0")
+    }
+
+    /// The text of a group by its number; `None` where the group took no part or does not exist.
+    pub fn get(&self, group: usize) -> Option<&'t str> {
+        self.raw
+            .get_group(group)
+            .map(|span| &self.text[span.start..span.end])
+    }
+
+    /// The text of the first group of this name that took part.
+    pub fn name(&self, name: &str) -> Option<&'t str> {
+        let named = |at: &usize| self.names[*at].as_deref() == Some(name);
+        (0..self.names.len())
+            .filter(named)
+            .find_map(|at| self.get(at))
+    }
+
+    /// Appends the template with `$1`, `$name`, `${name}` and `$$` replaced by Go's rules: the name
+    /// is as long as it can be, so `$1x` is the group `1x`; an unknown group is empty; a `$` with
+    /// nothing that can follow it stays.
+    pub fn expand(&self, template: &str, out: &mut String) {
+        let mut rest = template;
+        while let Some((before, behind)) = rest.split_once('$') {
+            out.push_str(before);
+            rest = behind;
+            if let Some(behind) = rest.strip_prefix('$') {
+                out.push('$');
+                rest = behind;
+            } else if let Some((name, behind)) = reference(rest) {
+                rest = behind;
+                let group = match group_number(name) {
+                    Some(number) => self.get(number),
+                    None => self.name(name),
+                };
+                out.push_str(group.unwrap_or(""));
+            } else {
+                out.push('$');
+            }
+        }
+        out.push_str(rest);
+    }
+}
+
+/// The name of a group at the start of the text behind a `$`, and what follows it.
+fn reference(text: &str) -> Option<(&str, &str)> {
+    let (inner, braced) = match text.strip_prefix('{') {
+        Some(inner) => (inner, true),
+        None => (text, false),
+    };
+    let end = inner
+        .find(|c: char| c != '_' && !c.is_alphanumeric())
+        .unwrap_or(inner.len());
+    let (name, rest) = inner.split_at(end);
+    if name.is_empty() {
+        return None;
+    }
+    if braced {
+        return Some((name, rest.strip_prefix('}')?));
+    }
+    Some((name, rest))
+}
+
+/// The number that a name is, if it is one: without leading zeros, and below Go's bound.
+fn group_number(name: &str) -> Option<usize> {
+    if !name.bytes().all(|b| b.is_ascii_digit()) || (name.len() > 1 && name.starts_with('0')) {
+        return None;
+    }
+    name.parse().ok().filter(|number| *number < 1_000_000_000)
+}
