@@ -1,3 +1,7 @@
-//! The `stentor` program.
+//! The `stentor` program: reads its arguments and hands over to a command.
 
-fn main() {}
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,221 @@
+//! Diagnostics as people and programs read them: with the source line and a caret, as JSON, or as
+//! annotations of a GitHub workflow.
+//!
+//! Names, messages and source lines come from foreign files: what a terminal would obey is shown
+//! as a symbol, and never sent.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use annotate_snippets::{AnnotationKind, Level as Shown, Renderer, Snippet};
+use serde::Serialize;
+use stentor_lang::model::span::LineIndex;
+use stentor_lang::model::{Diagnostic, Level, Position, SourceText, Span};
+
+/// The ways to write diagnostics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Output {
+    /// For people: message, source line, caret and hint
+    Text,
+    /// One array of objects
+    Json,
+    /// Annotations of a GitHub workflow
+    Github,
+}
+
+/// A text, and what is wrong with it.
+#[derive(Debug)]
+pub(crate) struct Findings {
+    pub(crate) source: SourceText,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+impl Findings {
+    /// Whether the text is refused.
+    pub(crate) fn has_errors(&self) -> bool {
+        self.count(Level::Error) > 0
+    }
+
+    /// How many findings of a level there are.
+    pub(crate) fn count(&self, level: Level) -> usize {
+        self.diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.level == level)
+            .count()
+    }
+}
+
+/// Writes the findings of several texts, in their order and each text's by place.
+pub(crate) fn render(findings: &[Findings], output: Output, color: bool) -> String {
+    let mut places: Vec<Place<'_>> = Vec::new();
+    for text in findings {
+        let lines = LineIndex::new(&text.source.text);
+        let mut of_text: Vec<&Diagnostic> = text.diagnostics.iter().collect();
+        of_text.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.level));
+        places.extend(of_text.into_iter().map(|diagnostic| Place {
+            source: &text.source,
+            start: lines.position(&text.source.text, diagnostic.span.start),
+            end: lines.position(&text.source.text, diagnostic.span.end),
+            diagnostic,
+        }));
+    }
+    match output {
+        Output::Text => places.iter().map(|place| snippet(place, color)).collect(),
+        Output::Json => json(&places),
+        Output::Github => places.iter().map(annotation).collect(),
+    }
+}
+
+struct Place<'a> {
+    source: &'a SourceText,
+    diagnostic: &'a Diagnostic,
+    start: Position,
+    end: Position,
+}
+
+/// The form of rustc: title, place, source lines, caret, help.
+fn snippet(place: &Place<'_>, color: bool) -> String {
+    let diagnostic = place.diagnostic;
+    let level = match diagnostic.level {
+        Level::Error => Shown::ERROR,
+        Level::Warning => Shown::WARNING,
+        Level::Note => Shown::NOTE,
+    };
+    let (excerpt, inside) = excerpt(&place.source.text, diagnostic.span);
+    // Symbols are wider in bytes than what they stand for, and shift the caret.
+    let shown_to = |at: usize| visible(&excerpt[..at]).len();
+    let source = Snippet::source(visible(excerpt))
+        .line_start(place.start.line)
+        .path(visible(&place.source.name).into_owned())
+        .annotation(AnnotationKind::Primary.span(shown_to(inside.start)..shown_to(inside.end)));
+    let mut group = level
+        .primary_title(visible(&diagnostic.message))
+        .id(diagnostic.code)
+        .element(source);
+    if let Some(hint) = &diagnostic.hint {
+        group = group.element(Shown::HELP.message(visible(hint)));
+    }
+    let renderer = if color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    renderer.render(&[group]) + "\n\n"
+}
+
+/// The lines of a text that a span touches, and the span inside them. Of a long span only the
+/// first lines are shown.
+fn excerpt(text: &str, span: Span) -> (&str, Span) {
+    const MOST_LINES: usize = 5;
+    let start = text.floor_char_boundary(span.start);
+    let first = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+    let end = text.ceil_char_boundary(span.end.max(start).min(text.len()));
+    let last = text[end..]
+        .find('\n')
+        .map_or(text.len(), |newline| end + newline);
+    let whole = &text[first..last];
+    let most = whole
+        .match_indices('\n')
+        .nth(MOST_LINES - 1)
+        .map_or(whole.len(), |(newline, _)| newline);
+    let shown = &whole[..most];
+    (
+        shown,
+        Span::new((start - first).min(most), (end - first).min(most)),
+    )
+}
+
+/// The same text with symbols in place of what a terminal would obey or be misled by.
+fn visible(text: &str) -> Cow<'_, str> {
+    if text.chars().any(is_control) {
+        Cow::Owned(
+            text.chars()
+                .map(|c| if is_control(c) { '\u{fffd}' } else { c })
+                .collect(),
+        )
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// Control characters but for newline and tab, and what changes the direction of writing.
+fn is_control(c: char) -> bool {
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[derive(Serialize)]
+struct JsonFinding<'a> {
+    file: &'a str,
+    line: usize,
+    column: usize,
+    end_line: usize,
+    end_column: usize,
+    level: &'static str,
+    code: &'static str,
+    message: &'a str,
+    hint: Option<&'a str>,
+}
+
+fn json(places: &[Place<'_>]) -> String {
+    let findings: Vec<JsonFinding<'_>> = places
+        .iter()
+        .map(|place| JsonFinding {
+            file: &place.source.name,
+            line: place.start.line,
+            column: place.start.column,
+            end_line: place.end.line,
+            end_column: place.end.column,
+            level: word(place.diagnostic.level),
+            code: place.diagnostic.code,
+            message: &place.diagnostic.message,
+            hint: place.diagnostic.hint.as_deref(),
+        })
+        .collect();
+    let text = serde_json::to_string_pretty(&findings);
+    text.expect("invariant: texts and numbers can be written") + "\n"
+}
+
+/// `::error file=…,line=…::message`, as GitHub's workflow commands.
+fn annotation(place: &Place<'_>) -> String {
+    let diagnostic = place.diagnostic;
+    let level = match diagnostic.level {
+        Level::Note => "notice",
+        level => word(level),
+    };
+    let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
+    let mut line = format!("::{level} file={}", property(&place.source.name));
+    let _ = write!(
+        line,
+        ",line={},col={}",
+        place.start.line, place.start.column
+    );
+    let _ = write!(
+        line,
+        ",endLine={},endColumn={}",
+        place.end.line, place.end.column
+    );
+    let _ = write!(line, ",title={}::", property(diagnostic.code));
+    line.push_str(&data(&diagnostic.message));
+    if let Some(hint) = &diagnostic.hint {
+        let _ = write!(line, "%0A{}", data(hint));
+    }
+    line.push('\n');
+    line
+}
+
+fn data(text: &str) -> String {
+    let text = text
+        .replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A");
+    visible(&text).into_owned()
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warning => "warning",
+        Level::Note => "note",
+    }
+}

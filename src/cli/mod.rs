@@ -1,0 +1,47 @@
+//! The commands, one file each. A command returns an [`Exit`]; only `main` ends the process.
+
+mod check;
+mod diagnostics;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Evaluates Prometheus alerting rules and delivers the pages itself.
+#[derive(Debug, Parser)]
+#[command(name = "stentor", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Checks rule files and configurations: every error with its place in the source
+    Check(check::Args),
+}
+
+/// How a command ended, as the process says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All is well.
+    Good = 0,
+    /// An expectation or a check failed.
+    Failed = 1,
+    /// The command line or the configuration is wrong (clap ends with the same code).
+    Usage = 2,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Reads the arguments and runs the command they name.
+pub(crate) fn main() -> ExitCode {
+    let exit = match Cli::parse().command {
+        Command::Check(args) => check::run(&args),
+    };
+    exit.into()
+}
