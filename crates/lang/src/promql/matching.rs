@@ -1,0 +1,23 @@
+//! What the parser must know of regular expressions in matchers: whether they are ones, and whether
+//! they match the empty text.
+
+use crate::model::{MatchOp, Matcher};
+use crate::regex::Regex;
+
+/// Refuses what is no regular expression.
+pub(super) fn check_regex(pattern: &str) -> Result<(), String> {
+    Regex::anchored(pattern)
+        .map(|_| ())
+        .map_err(|error| error.to_string())
+}
+
+/// Whether a series without the label matches.
+pub(super) fn matches_empty(matcher: &Matcher) -> bool {
+    let regex_matches = |pattern| Regex::anchored(pattern).is_ok_and(|regex| regex.is_match(""));
+    match matcher.op {
+        MatchOp::Equal => matcher.value.is_empty(),
+        MatchOp::NotEqual => !matcher.value.is_empty(),
+        MatchOp::Regex => regex_matches(&matcher.value),
+        MatchOp::NotRegex => !regex_matches(&matcher.value),
+    }
+}
