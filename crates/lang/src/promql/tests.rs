@@ -146,7 +146,7 @@ fn errors_say_what_to_do() {
         "`scalar(...)` makes a number of a vector with one element",
     );
     check_hint("1 == 1", "==", "write `== bool`");
-    check_hint("rat(foo[5m])", "rat", "did you mean `rate`?");
+    check_hint("ratee(foo[5m])", "ratee", "did you mean `rate`?");
     check_hint(
         "foo offset step()",
         "step()",
