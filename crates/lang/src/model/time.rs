@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 
+use super::labels::quote;
+
 /// An instant: milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
@@ -139,10 +141,14 @@ impl Duration {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
             let letters = rest[digits..]
                 .bytes()
-                .take_while(u8::is_ascii_alphabetic)
+                .take_while(|b| !b.is_ascii_digit())
                 .count();
             let number: i64 = rest[..digits].parse().map_err(|_| refuse())?;
             let unit = &rest[digits..digits + letters];
+            if letters > 0 && !UNITS.iter().any(|(name, _)| *name == unit) {
+                let unit = quote(unit);
+                return Err(format!("unknown unit {unit} in duration \"{text}\""));
+            }
             let (_, millis) = units.find(|(name, _)| *name == unit).ok_or_else(refuse)?;
             total = number
                 .checked_mul(*millis)

@@ -94,6 +94,12 @@ impl<'a> Lexer<'a> {
         self.peek().is_some_and(test)
     }
 
+    /// Whether the byte behind the place is a digit.
+    fn digit_follows(&self) -> bool {
+        let next = self.text.as_bytes().get(self.at + 1);
+        next.is_some_and(u8::is_ascii_digit)
+    }
+
     fn accept(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
@@ -153,14 +159,7 @@ impl<'a> Lexer<'a> {
         };
         match byte {
             b'0'..=b'9' => return self.number_or_duration(start),
-            b'.' if self
-                .text
-                .as_bytes()
-                .get(start + 1)
-                .is_some_and(u8::is_ascii_digit) =>
-            {
-                return self.number_or_duration(start);
-            }
+            b'.' if self.digit_follows() => return self.number_or_duration(start),
             b'"' | b'\'' => return self.quoted(start, byte),
             b'`' => return self.raw_string(start),
             b':' | b'_' | b'a'..=b'z' | b'A'..=b'Z' => {
@@ -340,7 +339,7 @@ impl<'a> Lexer<'a> {
                 let kind = self.operator(byte)?;
                 Ok(kind.expect("invariant: each of these is an operator"))
             }
-            Some(byte) if byte.is_ascii_digit() || byte == b'.' => {
+            Some(byte) if byte.is_ascii_digit() || (byte == b'.' && self.digit_follows()) => {
                 self.got_duration = true;
                 self.inside = Inside::Nothing;
                 self.number_or_duration(start)

@@ -341,6 +341,11 @@ fn conformance(folder: &str) -> Option<Vec<PathBuf>> {
     Some(files)
 }
 
+#[expect(clippy::print_stdout, reason = "whoever runs the tests must know")]
+fn skipped() {
+    println!("SKIPPED: the conformance data is not there");
+}
+
 /// The expression of a line such as `eval instant at 5m sum(foo)`.
 fn evaluated(line: &str) -> Option<&str> {
     let rest = line.trim_start().strip_prefix("eval")?;
@@ -397,8 +402,7 @@ fn fnv1a(text: &str) -> String {
 #[test]
 fn upstreams_scripts_are_read_and_printed() {
     let Some(files) = conformance("promql") else {
-        println!("SKIPPED: no conformance data");
-        return;
+        return skipped();
     };
     let expressions = script_expressions(&files);
     assert!(expressions.len() > 1_200, "{}", expressions.len());
@@ -412,8 +416,7 @@ fn upstreams_scripts_are_read_and_printed() {
 #[test]
 fn conformance_data_prints_as_in_prometheus() {
     let (Some(scripts), Some(rules)) = (conformance("promql"), conformance("rules")) else {
-        println!("SKIPPED: no conformance data");
-        return;
+        return skipped();
     };
     let mut expressions: Vec<String> = script_expressions(&scripts)
         .into_iter()

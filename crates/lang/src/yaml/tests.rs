@@ -359,7 +359,7 @@ fn fields_report_every_mistake() {
         f:1:7: field `name` must be a text, not a list (-)
         f:2:11: field `interval`: not a valid duration string: "5" (a duration needs a unit: `5s` or `5m`)
         f:9:6: field `for`: not a valid duration string: "-3m" (a duration cannot be negative here)
-        f:10:7: field `wait`: not a valid duration string: "1.5h" (durations look like `30s`, `5m` or `1h30m`: whole numbers, larger units first)
+        f:10:7: field `wait`: unknown unit "." in duration "1.5h" (durations look like `30s`, `5m` or `1h30m`: whole numbers, larger units first)
         f:3:8: field `limit` must be a whole number, 0 or more, not `many` (-)
         f:4:5: field `on` must be true or false, not `maybe` (-)
         f:11:7: field `flag` must be true or false, not `true` (-)

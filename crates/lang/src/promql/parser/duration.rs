@@ -23,24 +23,23 @@ impl Parser<'_> {
     /// What follows `offset`; none if it is zero. Operators behind it are operators of durations
     /// only where it begins with a parenthesis: `foo offset 5m + bar` is a sum of vectors.
     pub(super) fn offset_duration(&mut self) -> Parsed<Option<DurationValue>> {
-        let expr = match self.token.kind {
+        let mut expr = match self.token.kind {
             Kind::Operator(sign @ (BinaryOp::Add | BinaryOp::Sub)) => {
                 let start = self.advance()?.span.start;
-                let operand = match self.token.kind {
-                    Kind::Operator(_) => self.duration_expression(0)?,
-                    _ => self.duration_primary(false)?,
-                };
-                signed(sign == BinaryOp::Sub, operand, start)
+                let negative = sign == BinaryOp::Sub;
+                match self.token.kind {
+                    Kind::Operator(_) => {
+                        let operand = self.duration_operand()?;
+                        self.duration_rest(signed(negative, operand, start), 0)?
+                    }
+                    _ => signed(negative, self.duration_primary(false)?, start),
+                }
             }
-            Kind::LeftParen => {
-                let mut expr = self.duration_expression(0)?;
-                // `(5m) + 3m` loses its parentheses, but is one expression only while it has some
-                let is_binary = matches!(expr.kind, DurationKind::Binary(..));
-                expr.wrapped |= is_binary && !starts_wrapped(&expr);
-                expr
-            }
+            Kind::LeftParen => self.duration_expression(0)?,
             _ => self.duration_primary(true)?,
         };
+        // `(5m) + 3m` loses its parentheses, but is one expression only while it has some
+        expr.wrapped |= !stands_alone(&expr);
         let is_zero = |value: &DurationValue| match value {
             DurationValue::Literal { value, .. } => value.is_zero(),
             DurationValue::Expr(_) => false,
@@ -72,15 +71,21 @@ impl Parser<'_> {
 
     fn duration_expression(&mut self, min_precedence: u8) -> Parsed<DurationExpr> {
         self.nested(|parser| {
-            let mut lhs = parser.duration_operand()?;
-            while let Kind::Operator(op) = parser.token.kind
-                && is_arithmetic(op)
-                && op.precedence() >= min_precedence
-            {
-                lhs = parser.duration_binary(lhs, op)?;
-            }
-            Ok(lhs)
+            let lhs = parser.duration_operand()?;
+            parser.duration_rest(lhs, min_precedence)
         })
+    }
+
+    /// The operators behind an operand, as far as they bind that tightly.
+    fn duration_rest(&mut self, lhs: DurationExpr, min_precedence: u8) -> Parsed<DurationExpr> {
+        let mut lhs = lhs;
+        while let Kind::Operator(op) = self.token.kind
+            && is_arithmetic(op)
+            && op.precedence() >= min_precedence
+        {
+            lhs = self.duration_binary(lhs, op)?;
+        }
+        Ok(lhs)
     }
 
     fn duration_binary(&mut self, lhs: DurationExpr, op: BinaryOp) -> Parsed<DurationExpr> {
@@ -185,9 +190,27 @@ const fn is_arithmetic(op: BinaryOp) -> bool {
     )
 }
 
-/// Whether the text of an expression begins with a parenthesis.
-fn starts_wrapped(expr: &DurationExpr) -> bool {
-    expr.wrapped || matches!(&expr.kind, DurationKind::Binary(_, lhs, _) if starts_wrapped(lhs))
+/// Whether the text of an expression is read as a whole behind `offset`: operators belong to it only
+/// where it begins with a parenthesis or with two signs.
+fn stands_alone(expr: &DurationExpr) -> bool {
+    let is_binary = |expr: &DurationExpr| matches!(expr.kind, DurationKind::Binary(..));
+    expr.wrapped
+        || match &expr.kind {
+            DurationKind::Negate(operand) => operand.wrapped || !is_binary(operand),
+            DurationKind::Binary(_, lhs, _) => begins_whole(lhs),
+            _ => true,
+        }
+}
+
+fn begins_whole(expr: &DurationExpr) -> bool {
+    expr.wrapped
+        || match &expr.kind {
+            DurationKind::Binary(_, lhs, _) => begins_whole(lhs),
+            DurationKind::Negate(operand) => {
+                !operand.wrapped && matches!(operand.kind, DurationKind::Negate(_))
+            }
+            _ => false,
+        }
 }
 
 const fn expr(kind: DurationKind, at: At) -> DurationExpr {
