@@ -98,8 +98,6 @@ impl<'a> Parser<'a> {
         }
     }
 
-    // ---- words ----
-
     /// Takes the next word, and reads one more.
     fn advance(&mut self) -> Parsed<Token> {
         let taken = self.token;
@@ -141,8 +139,6 @@ impl<'a> Parser<'a> {
     fn since(&self, start: usize) -> At {
         At(Span::new(start, self.last_end))
     }
-
-    // ---- errors ----
 
     fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
         self.errors.push(Diagnostic::error(code, span, message));
@@ -209,8 +205,6 @@ impl<'a> Parser<'a> {
         }
         Ok(())
     }
-
-    // ---- expressions ----
 
     /// An expression whose operators bind at least that tightly.
     fn expression(&mut self, min_precedence: u8) -> Parsed<Expr> {
