@@ -147,6 +147,12 @@ impl Regex {
 
     /// The text with each match replaced by the expanded template, as Go's `ReplaceAllString`.
     pub fn replace_all(&self, text: &str, template: &str) -> String {
+        self.replace_all_within(text, template, usize::MAX)
+            .expect("invariant: no text is longer than memory")
+    }
+
+    /// The same, or nothing where the result would be longer than a number of bytes.
+    pub fn replace_all_within(&self, text: &str, template: &str, limit: usize) -> Option<String> {
         let mut out = String::with_capacity(text.len());
         let mut copied = 0;
         let mut from = 0;
@@ -158,7 +164,7 @@ impl Regex {
             out.push_str(&text[copied..start]);
             // An empty match directly behind the last match is not replaced again.
             if end > copied || start == 0 {
-                captures.expand(template, &mut out);
+                captures.expand_within(template, &mut out, limit)?;
             }
             copied = end;
             let width = text[from..].chars().next().map_or(1, char::len_utf8);
@@ -169,7 +175,7 @@ impl Regex {
             };
         }
         out.push_str(&text[copied.min(text.len())..]);
-        out
+        (out.len() <= limit).then_some(out)
     }
 }
 
@@ -212,6 +218,11 @@ impl<'t> Captures<'_, 't> {
     /// is as long as it can be, so `$1x` is the group `1x`; an unknown group is empty; a `$` with
     /// nothing that can follow it stays.
     pub fn expand(&self, template: &str, out: &mut String) {
+        self.expand_within(template, out, usize::MAX)
+            .expect("invariant: no text is longer than memory");
+    }
+
+    fn expand_within(&self, template: &str, out: &mut String, limit: usize) -> Option<()> {
         let mut rest = template;
         while let Some((before, behind)) = rest.split_once('$') {
             out.push_str(before);
@@ -229,8 +240,12 @@ impl<'t> Captures<'_, 't> {
             } else {
                 out.push('$');
             }
+            if out.len() > limit {
+                return None;
+            }
         }
         out.push_str(rest);
+        (out.len() <= limit).then_some(())
     }
 }
 
