@@ -10,3 +10,6 @@ pub mod notify;
 pub mod config;
 pub mod engine;
 pub mod check;
+
+#[cfg(test)]
+mod shared_data;

@@ -115,5 +115,5 @@ pub(super) fn retry_after(response: &Response<'_>) -> Option<Duration> {
 
 /// The beginning of a foreign text, on one line.
 pub(super) fn shown(body: &str) -> String {
-    text::shorten(text::one_line(body).trim(), ANSWER_SHOWN).into_owned()
+    text::clean(body.trim(), ANSWER_SHOWN).trim().to_owned()
 }

@@ -18,7 +18,13 @@ impl Formatter for GoFormatter {
             let (before, from) = rest.split_at(at);
             let c = from.chars().next().expect("invariant: found here");
             writer.write_all(before.as_bytes())?;
-            write!(writer, "\\u{:04x}", u32::from(c))?;
+            writer.write_all(match c {
+                '<' => br"\u003c",
+                '>' => br"\u003e",
+                '&' => br"\u0026",
+                '\u{2028}' => br"\u2028",
+                _ => br"\u2029",
+            })?;
             rest = &from[c.len_utf8()..];
         }
         writer.write_all(rest.as_bytes())

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use stentor_lang::model::Duration;
 use stentor_lang::model::number::format_g;
+use stentor_lang::model::{Duration, Timestamp};
 
 use super::SecretRef;
 use super::answer::{Response, by_status, shown};
@@ -18,7 +18,7 @@ use super::identity::dedup_key;
 use super::json::to_json;
 use super::message::{Alert, Message, Status};
 use super::target::Outcome;
-use super::text::{self, ALERTS_SHOWN, Common, annotation, is_web_url, one_line, shorten};
+use super::text::{self, ALERTS_SHOWN, Common, annotation, clean, is_web_url, shorten};
 
 /// The severities that PagerDuty knows.
 pub const SEVERITIES: [&str; 4] = ["critical", "error", "warning", "info"];
@@ -81,8 +81,10 @@ pub struct Image {
     /// Its URL, over HTTPS.
     pub src: String,
     /// Its text.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub alt: String,
     /// Where it leads.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub href: String,
 }
 
@@ -99,7 +101,8 @@ pub struct Link {
 struct Event<'a> {
     routing_key: &'a str,
     dedup_key: String,
-    event_action: &'static str,
+    #[serde(rename = "event_action")]
+    action: &'static str,
     payload: Payload,
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<String>,
@@ -157,14 +160,14 @@ pub(super) fn body(settings: &PagerDuty, message: &Message, routing_key: &str) -
 /// The least that PagerDuty takes: nothing in it comes from fields it might object to.
 fn plain_event<'a>(settings: &PagerDuty, message: &Message, routing_key: &'a str) -> Event<'a> {
     let common = Common::of(&message.alerts);
-    let event_action = match message.status {
+    let action = match message.status {
         Status::Firing => "trigger",
         Status::Resolved => "resolve",
     };
     Event {
         routing_key,
         dedup_key: dedup_key(&message.group_key),
-        event_action,
+        action,
         payload: Payload {
             summary: summary(settings, message),
             source: source(settings, &common),
@@ -192,7 +195,7 @@ fn full_event<'a>(plain: Event<'a>, settings: &PagerDuty, message: &Message) -> 
         .min();
     Event {
         payload: Payload {
-            timestamp: since.map(|since| since.rfc3339()),
+            timestamp: since.map(Timestamp::rfc3339),
             class: text(&settings.class),
             component: text(&settings.component),
             group: text(&settings.group),
@@ -207,7 +210,10 @@ fn full_event<'a>(plain: Event<'a>, settings: &PagerDuty, message: &Message) -> 
 }
 
 fn summary(settings: &PagerDuty, message: &Message) -> String {
-    let own = settings.description.as_deref().map(one_line);
+    let own = settings
+        .description
+        .as_deref()
+        .map(|own| clean(own, MAX_SUMMARY));
     let mut summary = match own {
         Some(own) if !own.trim().is_empty() => own.into_owned(),
         _ => text::headline(message),
@@ -216,12 +222,7 @@ fn summary(settings: &PagerDuty, message: &Message) -> String {
         summary = format!("(shortened: PagerDuty refused the full event) {summary}");
     }
     if let Some(why) = &message.fallback_for {
-        let why = one_line(why);
-        summary = format!(
-            "{} (fallback: {})",
-            shorten(&summary, 700),
-            shorten(&why, 250)
-        );
+        summary = format!("{} (fallback: {})", shorten(&summary, 700), clean(why, 250));
     }
     shorten(&summary, MAX_SUMMARY).into_owned()
 }
@@ -253,22 +254,19 @@ fn severity(settings: &PagerDuty, common: &Common<'_>) -> (&'static str, Option<
     };
     let label = common.labels.get("severity").and_then(|label| known(label));
     let fallback = label.unwrap_or(DEFAULT_SEVERITY);
-    match &settings.severity {
-        None => (fallback, None),
-        Some(configured) => match known(configured) {
-            Some(severity) => (severity, None),
-            None => {
-                let configured = short(configured);
-                let note =
-                    format!("PagerDuty knows no severity `{configured}`: sent as {fallback}");
-                (fallback, Some(note))
-            }
-        },
+    let Some(configured) = &settings.severity else {
+        return (fallback, None);
+    };
+    if let Some(severity) = known(configured) {
+        return (severity, None);
     }
+    let configured = short(configured);
+    let note = format!("PagerDuty knows no severity `{configured}`: sent as {fallback}");
+    (fallback, Some(note))
 }
 
 fn short(text: &str) -> String {
-    shorten(&one_line(text), MAX_SHORT).into_owned()
+    clean(text, MAX_SHORT).into_owned()
 }
 
 fn images(settings: &PagerDuty) -> Vec<Image> {
@@ -370,7 +368,7 @@ fn alert_details(alert: &Alert) -> Value {
         }
     };
     add("value", alert.value.map(format_g));
-    add("resolved", alert.ends_at.map(|end| end.rfc3339()));
+    add("resolved", alert.ends_at.map(Timestamp::rfc3339));
     add("end_reason", alert.end_reason.as_deref().map(str::to_owned));
     let source = Some(&*alert.generator_url).filter(|url| !url.is_empty());
     add("source", source.map(str::to_owned));

@@ -134,12 +134,12 @@ pub(super) fn body(settings: &Slack, message: &Message) -> String {
         return to_json(&plain(message, &escape));
     }
     to_json(&Post {
-        channel: set(&settings.channel),
-        username: set(&settings.username),
-        icon_emoji: set(&settings.icon_emoji),
-        icon_url: set(&settings.icon_url),
+        channel: set(settings.channel.as_ref()),
+        username: set(settings.username.as_ref()),
+        icon_emoji: set(settings.icon_emoji.as_ref()),
+        icon_url: set(settings.icon_url.as_ref()),
         link_names: settings.link_names,
-        text: set(&settings.message_text).map(str::to_owned),
+        text: set(settings.message_text.as_ref()).map(str::to_owned),
         attachments: vec![attachment(settings, message, &escape)],
     })
 }
@@ -165,7 +165,7 @@ fn attachment<'a>(settings: &'a Slack, message: &'a Message, escape: &Escape) ->
         Status::Firing => "danger",
         Status::Resolved => "good",
     };
-    let title = match set(&settings.title) {
+    let title = match set(settings.title.as_ref()) {
         Some(title) => shorten(title, MAX_TITLE).into_owned(),
         None => headline.clone(),
     };
@@ -176,23 +176,24 @@ fn attachment<'a>(settings: &'a Slack, message: &'a Message, escape: &Escape) ->
         settings.mrkdwn_in.iter().map(String::as_str).collect()
     };
     Attachment {
-        fallback: set(&settings.fallback).map_or(headline, str::to_owned),
-        color: set(&settings.color).unwrap_or(color),
-        pretext: set(&settings.pretext),
+        fallback: set(settings.fallback.as_ref()).map_or(headline, str::to_owned),
+        color: set(settings.color.as_ref()).unwrap_or(color),
+        pretext: set(settings.pretext.as_ref()),
         title,
-        title_link: set(&settings.title_link).or(link),
-        text: set(&settings.text).map_or_else(|| default_text(message, escape), str::to_owned),
+        title_link: set(settings.title_link.as_ref()).or(link),
+        text: set(settings.text.as_ref())
+            .map_or_else(|| default_text(message, escape), str::to_owned),
         fields: &settings.fields,
-        image_url: set(&settings.image_url),
-        thumb_url: set(&settings.thumb_url),
-        callback_id: set(&settings.callback_id),
-        footer: set(&settings.footer),
+        image_url: set(settings.image_url.as_ref()),
+        thumb_url: set(settings.thumb_url.as_ref()),
+        callback_id: set(settings.callback_id.as_ref()),
+        footer: set(settings.footer.as_ref()),
         mrkdwn_in,
     }
 }
 
-fn set(text: &Option<String>) -> Option<&str> {
-    text.as_deref().filter(|text| !text.is_empty())
+fn set(text: Option<&String>) -> Option<&str> {
+    text.map(String::as_str).filter(|text| !text.is_empty())
 }
 
 fn default_text(message: &Message, escape: &Escape) -> String {
@@ -200,7 +201,8 @@ fn default_text(message: &Message, escape: &Escape) -> String {
     let end = end_lines(message, escape);
     let mut lines = Vec::new();
     if let Some(description) = common.annotations.get("description") {
-        let description = many_lines(description);
+        let description = shorten(description, MAX_DESCRIPTION);
+        let description = many_lines(&description);
         if !description.trim().is_empty() {
             lines.push(escape.text(description.trim(), MAX_DESCRIPTION));
         }
@@ -242,7 +244,7 @@ fn end_lines(message: &Message, escape: &Escape) -> Vec<String> {
         (text::source(message), "Source"),
     ]
     .into_iter()
-    .filter_map(|(url, name)| escape.link(url?, name))
+    .filter_map(|(url, name)| link(url?, name))
     .collect();
     let mut lines = Vec::new();
     if !links.is_empty() {
@@ -269,7 +271,7 @@ struct Escape {
 impl Escape {
     /// Data on one line, at most `limit` characters when escaped.
     fn line(&self, data: &str, limit: usize) -> String {
-        self.text(&text::one_line(data), limit)
+        self.text(&text::clean(data, limit), limit)
     }
 
     /// Data of several lines. Slack counts what it receives, so the escaped text is measured, and
@@ -302,14 +304,14 @@ impl Escape {
         }
         out
     }
+}
 
-    /// A link to a URL from data, or nothing where that cannot be one.
-    fn link(&self, url: &str, name: &str) -> Option<String> {
-        let unsafe_in_link = |c| matches!(c, '<' | '>' | '|' | '"' | '`');
-        let usable =
-            is_web_url(url) && url.chars().count() <= MAX_LINK && !url.contains(unsafe_in_link);
-        usable.then(|| format!("<{}|{name}>", url.replace('&', "&amp;")))
-    }
+/// A link to a URL from data, or nothing where that cannot be one.
+fn link(url: &str, name: &str) -> Option<String> {
+    let unsafe_in_link = |c| matches!(c, '<' | '>' | '|' | '"' | '`');
+    let usable =
+        is_web_url(url) && url.chars().count() <= MAX_LINK && !url.contains(unsafe_in_link);
+    usable.then(|| format!("<{}|{name}>", url.replace('&', "&amp;")))
 }
 
 /// What Slack's answers mean. It takes a message only with the text `ok`, or with JSON that says

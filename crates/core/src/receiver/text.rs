@@ -158,7 +158,7 @@ pub(super) fn alert_line(alert: &Alert, common: &Common<'_>, alone: bool) -> Str
 pub(super) fn notes(message: &Message) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(why) = &message.fallback_for {
-        notes.push(format!("sent to the fallback receiver: {}", one_line(why)));
+        notes.push(format!("sent to the fallback receiver: {}", value(why)));
     }
     if message.corrected {
         notes.push("shortened: the full message was refused".to_owned());
@@ -236,26 +236,26 @@ pub(super) fn annotation<'a>(alert: &'a Alert, name: &str) -> &'a str {
         .map_or("", |(_, text)| text)
 }
 
-/// One value as a line shows it.
-fn value(text: &str) -> Cow<'_, str> {
-    match one_line(text) {
-        Cow::Borrowed(text) => shorten(text, VALUE_SHOWN),
-        Cow::Owned(text) => Cow::Owned(shorten(&text, VALUE_SHOWN).into_owned()),
+/// One value as a line shows it. It is cut first: label values can be megabytes.
+pub(super) fn value(text: &str) -> Cow<'_, str> {
+    clean(text, VALUE_SHOWN)
+}
+
+/// At most `limit` characters, on one line.
+pub(super) fn clean(text: &str, limit: usize) -> Cow<'_, str> {
+    match shorten(text, limit) {
+        Cow::Borrowed(text) => one_line(text),
+        Cow::Owned(text) => Cow::Owned(one_line(&text).into_owned()),
     }
 }
 
 /// At most `limit` characters; what is cut off is replaced by `…`, as Alertmanager does.
 pub(super) fn shorten(text: &str, limit: usize) -> Cow<'_, str> {
-    match text.char_indices().nth(limit) {
-        None => Cow::Borrowed(text),
-        Some(_) => {
-            let end = text
-                .char_indices()
-                .nth(limit.saturating_sub(1))
-                .map_or(text.len(), |(at, _)| at);
-            Cow::Owned(format!("{}…", &text[..end]))
-        }
+    if text.chars().nth(limit).is_none() {
+        return Cow::Borrowed(text);
     }
+    let kept: String = text.chars().take(limit.saturating_sub(1)).collect();
+    Cow::Owned(format!("{kept}…"))
 }
 
 /// Without line breaks and other control characters, nor those that reverse the direction of what
@@ -289,6 +289,9 @@ fn replace_controls(text: &str, keep_breaks: bool) -> Cow<'_, str> {
 pub(super) fn is_web_url(text: &str) -> bool {
     /// What browsers still take; a longer one is an accident or an attack.
     const LONGEST_URL: usize = 8000;
+    if text.len() > LONGEST_URL {
+        return false;
+    }
     let scheme = ["http://", "https://"].into_iter().find(|scheme| {
         text.get(..scheme.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
@@ -299,7 +302,6 @@ pub(super) fn is_web_url(text: &str) -> bool {
     let rest = &text[scheme.len()..];
     !rest.is_empty()
         && !rest.starts_with(['/', '?', '#', ':'])
-        && text.len() <= LONGEST_URL
         && !text.chars().any(|c| {
             c.is_whitespace() || matches!(one_line(c.encode_utf8(&mut [0; 4])), Cow::Owned(_))
         })
