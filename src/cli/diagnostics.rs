@@ -60,7 +60,7 @@ pub(crate) fn render(findings: &[Findings], output: Output, color: bool) -> Stri
         }));
     }
     match output {
-        Output::Text => places.iter().map(|place| snippet(place, color)).collect(),
+        Output::Text => places.iter().map(|place| text(place, color)).collect(),
         Output::Json => json(&places),
         Output::Github => places.iter().map(annotation).collect(),
     }
@@ -71,6 +71,23 @@ struct Place<'a> {
     diagnostic: &'a Diagnostic,
     start: Position,
     end: Position,
+}
+
+/// Errors and warnings with their source; notes, of which there may be many, in a line each.
+fn text(place: &Place<'_>, color: bool) -> String {
+    let diagnostic = place.diagnostic;
+    if diagnostic.level != Level::Note {
+        return snippet(place, color);
+    }
+    let (file, message) = (visible(&place.source.name), visible(&diagnostic.message));
+    let mut line = format!(
+        "note[{}]: {file}:{}: {message}",
+        diagnostic.code, place.start
+    );
+    if let Some(hint) = &diagnostic.hint {
+        let _ = write!(line, " ({})", visible(hint));
+    }
+    line + "\n"
 }
 
 /// The form of rustc: title, place, source lines, caret, help.

@@ -93,7 +93,7 @@ fn read_groups<'n>(
     names: &mut BTreeSet<&'n str>,
     groups: &mut Vec<RuleGroup>,
 ) {
-    for node in nodes {
+    for node in given(nodes, "group", sink) {
         let name = node
             .as_mapping()
             .and_then(|mapping| mapping.get("name"))
@@ -110,4 +110,18 @@ fn read_groups<'n>(
         }
         groups.extend(group::read(context, node, sink));
     }
+}
+
+/// The items of a list without those that are nothing: go-yaml leaves them out in silence.
+pub(super) fn given<'n>(
+    nodes: &'n [Node],
+    what: &str,
+    sink: &mut Vec<Diagnostic>,
+) -> Vec<&'n Node> {
+    let (nothing, given): (Vec<&Node>, Vec<&Node>) = nodes.iter().partition(|node| node.is_null());
+    for node in nothing {
+        let message = format!("an empty item is no {what}, and left out");
+        sink.push(Diagnostic::warning("rule/empty", node.span(), message));
+    }
+    given
 }

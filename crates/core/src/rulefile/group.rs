@@ -3,6 +3,7 @@
 use stentor_lang::model::{Diagnostic, Duration};
 use stentor_lang::yaml::{Fields, Node, Spanned};
 
+use super::document::given;
 use super::{Context, RuleGroup, rule};
 
 /// Reads a group; `None` where it has no name, after that was noted.
@@ -26,8 +27,8 @@ pub(super) fn read(
     refuse_foreign(&mut fields);
     let head = fields.head();
     fields.finish();
-    let rules = nodes
-        .iter()
+    let rules = given(nodes, "rule", sink)
+        .into_iter()
         .filter_map(|node| rule::read(context, node, &labels, sink))
         .collect();
     let name = name?;
@@ -63,17 +64,23 @@ fn query_offset(fields: &mut Fields<'_, '_>) -> Option<Duration> {
     found.map(|(_, offset)| offset.value)
 }
 
+/// The limit as Go reads it: the fraction is cut off, and what is negative limits nothing.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturates, and no rule has so many alerts"
+)]
 fn limit(fields: &mut Fields<'_, '_>) -> usize {
-    let Some(limit) = fields.integer("limit") else {
+    let Some(limit) = fields.number("limit") else {
         return 0;
     };
-    usize::try_from(limit.value).unwrap_or_else(|_| {
-        let message = format!("a limit of {} is none, as 0", limit.value);
-        fields
-            .sink()
-            .push(Diagnostic::warning("rule/limit", limit.span, message));
-        0
-    })
+    let read = limit.value.max(0.0) as usize;
+    if limit.value < 0.0 || limit.value.fract() != 0.0 {
+        let message = format!("a limit of {} is read as {read}", limit.value);
+        let warning = Diagnostic::warning("rule/limit", limit.span, message);
+        fields.sink().push(warning);
+    }
+    read
 }
 
 /// Fields of other rulers that ask for what is so here anyway.

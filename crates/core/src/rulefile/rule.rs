@@ -74,7 +74,7 @@ pub(super) fn read<'n>(
             sink.push(Diagnostic::error("rule/kind", head, message));
             None
         }
-        (Some(record), None) => recording(context, &draft(record, expr?), sink),
+        (Some(record), None) => Some(recording(context, &draft(record, expr?), sink)),
         (None, Some(alert)) => alerting(context, draft(alert, expr?), sink),
     };
     let sound = sink[before..]
@@ -140,7 +140,7 @@ fn expression(context: &Context<'_>, fields: &mut Fields<'_, '_>) -> Option<Expr
     }
 }
 
-fn recording(context: &Context<'_>, draft: &Draft<'_>, sink: &mut Vec<Diagnostic>) -> Option<Rule> {
+fn recording(context: &Context<'_>, draft: &Draft<'_>, sink: &mut Vec<Diagnostic>) -> Rule {
     let name = draft.name;
     let mut refuse = |span: Span, message: String| {
         sink.push(Diagnostic::error("rule/recording", span, message));
@@ -168,14 +168,14 @@ fn recording(context: &Context<'_>, draft: &Draft<'_>, sink: &mut Vec<Diagnostic
         sink.push(diagnostic.with_hint("a selector belongs in `expr`, labels belong in `labels`"));
     }
     let labels = draft.labels.iter();
-    Some(Rule::Recording(Arc::new(RecordingRule {
+    Rule::Recording(Arc::new(RecordingRule {
         record: name.text().into(),
         expr: draft.expr.clone(),
         labels: labels
             .map(|(name, value)| ((*name).to_owned(), value.text().to_owned()))
             .collect(),
         place: context.place(name.span),
-    })))
+    }))
 }
 
 fn alerting(context: &Context<'_>, draft: Draft<'_>, sink: &mut Vec<Diagnostic>) -> Option<Rule> {

@@ -39,8 +39,9 @@ pub struct StoredRule {
 impl From<&AlertingRule> for StoredRule {
     fn from(rule: &AlertingRule) -> Self {
         let texts = |pairs: &[(String, Template)]| {
-            let pair =
-                |(name, template): &(String, Template)| (name.clone(), template.text().to_owned());
+            let pair = |(name, template): &(String, Template)| {
+                (name.clone(), template.source().to_owned())
+            };
             pairs.iter().map(pair).collect()
         };
         Self {

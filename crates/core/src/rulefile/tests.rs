@@ -56,7 +56,7 @@ fn show_rule(rule: &Rule, out: &mut String) {
                 let _ = write!(out, " keep {}", rule.keep_firing_for);
             }
             for (name, text) in rule.labels.iter().chain(&rule.annotations) {
-                let _ = write!(out, " {name}={:?}", text.text());
+                let _ = write!(out, " {name}={:?}", text.source());
             }
         }
         Rule::Recording(rule) => {
@@ -71,13 +71,13 @@ fn show_rule(rule: &Rule, out: &mut String) {
 
 #[track_caller]
 fn check(text: &str, expected: &Expect) {
-    check_with(text, &LoadOptions::default(), expected);
+    check_with(text, LoadOptions::default(), expected);
 }
 
 #[track_caller]
-fn check_with(text: &str, options: &LoadOptions, expected: &Expect) {
+fn check_with(text: &str, options: LoadOptions, expected: &Expect) {
     let source = SourceText::new("f", text);
-    expected.assert_eq(&shown(&load(&source, options), &source));
+    expected.assert_eq(&shown(&load(&source, &options), &source));
 }
 
 #[test]
@@ -216,8 +216,7 @@ extra: 1
             Error f:20:12: unclosed left parenthesis
             Error f:24:12: only one of `record` and `alert` may be set
             Error f:25:11: field `expr` must be set in a rule
-            Error f:26:4: field `expr` must be set in a rule
-            Error f:26:4: one of `record` or `alert` must be set
+            Warning f:26:4: an empty item is no rule, and left out
             Error f:27:9: group name `g` is repeated in the same file
             Error f:28:3: the group has no field `name`
             Error f:28:11: the rule must be a mapping, not a text
@@ -285,7 +284,7 @@ groups:
             Error f:13:3: field `source_tenants` in the group is not supported: a tenant is a data source of its own
             Error f:14:38: field `align_evaluation_time_on_interval` cannot be true: evaluations are aligned to the interval with an offset that spreads the groups
             Error f:15:30: field `partial_response_strategy` must be `abort` or `warn`, not `never`
-            Warning f:16:10: a limit of -1 is none, as 0
+            Warning f:16:10: a limit of -1 is read as 0
         "#]],
     );
 }
@@ -298,7 +297,7 @@ fn opaque_expressions_are_not_looked_into() {
     };
     check_with(
         "groups: [{name: g, rules: [{alert: A, expr: '_time:5m | stats count()'}]}]\n",
-        &options,
+        options,
         &expect![[r#"
             group g
               1:36 A: _time:5m | stats count()
@@ -344,6 +343,7 @@ fn a_stored_rule_is_restored() {
     assert_eq!(read.restore().expect("is good"), **rule);
 }
 
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 /// The folder of other projects' files, or `None` after saying that the test is skipped.
 fn conformance(folder: &str) -> Option<PathBuf> {
     let shared = std::env::var_os("STENTOR_SHARED").map_or_else(
@@ -382,6 +382,10 @@ fn files_below(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the files stand beside the project"
+)]
 fn files_of_other_projects() {
     let Some(folder) = conformance("rules") else {
         return;

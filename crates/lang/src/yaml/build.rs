@@ -165,7 +165,7 @@ impl<'t> Builder<'t> {
             Content::Entries { entries, .. } => {
                 let end = end_of(entries.last().map(|entry| entry.value.span()));
                 let span = Span::new(start, end);
-                self.refuse_duplicates(&entries);
+                let entries = self.refuse_duplicates(entries);
                 let entries = self.merge(entries);
                 Node::Mapping(Mapping { entries, span })
             }
@@ -244,7 +244,8 @@ impl<'t> Builder<'t> {
         Err(GiveUp)
     }
 
-    fn refuse_duplicates(&mut self, entries: &[Entry]) {
+    /// Reports the keys that stand twice, and leaves out all but the first of each.
+    fn refuse_duplicates(&mut self, mut entries: Vec<Entry>) -> Vec<Entry> {
         /// Below this, comparing each with each is faster than a map.
         const FEW: usize = 16;
         let mut twice: Vec<(usize, usize)> = Vec::new();
@@ -264,7 +265,7 @@ impl<'t> Builder<'t> {
                 }
             }
         }
-        for (first, at) in twice {
+        for &(first, at) in &twice {
             let key = &entries[at].key;
             let line = self.line(entries[first].key.span.start);
             let message = format!("key `{}` is already set in line {line}", key.value);
@@ -272,6 +273,15 @@ impl<'t> Builder<'t> {
                 .with_hint("a key may stand only once in a mapping: remove one of the two");
             self.parsed.diagnostics.push(diagnostic);
         }
+        if !twice.is_empty() {
+            let mut at = 0;
+            let mut twice = twice.iter().map(|(_, at)| *at).peekable();
+            entries.retain(|_| {
+                at += 1;
+                twice.next_if_eq(&(at - 1)).is_none()
+            });
+        }
+        entries
     }
 
     /// Replaces `<<` by the entries of the mapping (or mappings) under it; the mapping's own keys

@@ -123,9 +123,9 @@ fn errors() {
     check(
         "a: 1\nb: 2\na: 3\n",
         &expect![[r#"
-        {a:"1" b:"2" a:"3" }
-        f:3:1: key `a` is already set in line 1 (a key may stand only once in a mapping: remove one of the two)
-    "#]],
+            {a:"1" b:"2" }
+            f:3:1: key `a` is already set in line 1 (a key may stand only once in a mapping: remove one of the two)
+        "#]],
     );
     check(
         "{{ $x }}: 1\n",
