@@ -6,14 +6,12 @@ use crate::regex::Regex;
 
 /// Refuses what is no regular expression.
 pub(super) fn check_regex(pattern: &str) -> Result<(), String> {
-    Regex::anchored(pattern)
-        .map(|_| ())
-        .map_err(|error| error.to_string())
+    Regex::check_anchored(pattern).map_err(|error| error.to_string())
 }
 
 /// Whether a series without the label matches.
 pub(super) fn matches_empty(matcher: &Matcher) -> bool {
-    let regex_matches = |pattern| Regex::anchored(pattern).is_ok_and(|regex| regex.is_match(""));
+    let regex_matches = |pattern| Regex::anchored_matches_empty(pattern) == Ok(true);
     match matcher.op {
         MatchOp::Equal => matcher.value.is_empty(),
         MatchOp::NotEqual => !matcher.value.is_empty(),

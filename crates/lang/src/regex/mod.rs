@@ -58,6 +58,30 @@ impl Regex {
         Self::whole(pattern, parse::DOT_NEWLINE, Fast::of(pattern))
     }
 
+    /// Refuses what [`Self::anchored`] refuses, without building what matches: a parser that reads
+    /// thousands of rules has no use for that, and building takes a hundred times longer.
+    pub fn check_anchored(pattern: &str) -> Result<(), RegexError> {
+        /// So short an expression without counted repeats stays far below the size limit.
+        const SURELY_SMALL: usize = 200;
+        if pattern.len() > SURELY_SMALL || pattern.contains('{') {
+            return Self::anchored(pattern).map(|_| ());
+        }
+        parse::parse(pattern, parse::DOT_NEWLINE).map(|_| ())
+    }
+
+    /// Whether the whole empty text matches, as [`Self::anchored`] matches.
+    pub fn anchored_matches_empty(pattern: &str) -> Result<bool, RegexError> {
+        let parsed = parse::parse(pattern, parse::DOT_NEWLINE)?;
+        let properties = parsed.hir.properties();
+        if properties.minimum_len() != Some(0) {
+            return Ok(false);
+        }
+        if properties.look_set().is_empty() {
+            return Ok(true);
+        }
+        Ok(Self::anchored(pattern)?.is_match(""))
+    }
+
     /// Compiles an expression that must match a whole text and in which `.` matches no newline:
     /// Alertmanager's `^(?:...)$`.
     pub fn anchored_line(pattern: &str) -> Result<Self, RegexError> {

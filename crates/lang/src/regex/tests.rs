@@ -194,3 +194,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_empty_text_is_judged_without_building() {
+    for pattern in [
+        "", ".*", ".+", "a?", "a*|b", "a|b", "(a|)", "^$", "\\b", "\\B", "(?:^|a)", "[^a]*",
+        "x{0,2}", "$|a",
+    ] {
+        let built = Regex::anchored(pattern).expect(pattern).is_match("");
+        assert_eq!(
+            Regex::anchored_matches_empty(pattern),
+            Ok(built),
+            "{pattern}"
+        );
+        assert_eq!(Regex::check_anchored(pattern), Ok(()), "{pattern}");
+    }
+    for pattern in ["(", "a**", "[b-a]", "a{1001}", "(?:a{100}){100}"] {
+        assert!(Regex::check_anchored(pattern).is_err(), "{pattern}");
+        assert!(Regex::anchored_matches_empty(pattern).is_err(), "{pattern}");
+    }
+}
