@@ -16,7 +16,8 @@ type Pairs<'n> = Vec<(&'n Scalar, &'n Scalar)>;
 /// The fields of a rule before it is known which kind it is.
 struct Draft<'n> {
     name: &'n Scalar,
-    expr: Expression,
+    /// `None` where it was refused.
+    expr: Option<Expression>,
     hold: Option<Spanned<Duration>>,
     keep_firing_for: Option<Spanned<Duration>>,
     labels: BTreeMap<&'n str, &'n Scalar>,
@@ -50,7 +51,7 @@ pub(super) fn read<'n>(
 
     let labels = group_labels.iter().chain(&own_labels);
     let labels = labels.map(|(name, value)| (name.text(), *value)).collect();
-    let draft = |name, expr| Draft {
+    let draft = |name| Draft {
         name,
         expr,
         hold,
@@ -74,8 +75,8 @@ pub(super) fn read<'n>(
             sink.push(Diagnostic::error("rule/kind", head, message));
             None
         }
-        (Some(record), None) => Some(recording(context, &draft(record, expr?), sink)),
-        (None, Some(alert)) => alerting(context, draft(alert, expr?), sink),
+        (Some(record), None) => recording(context, draft(record), sink),
+        (None, Some(alert)) => alerting(context, draft(alert), sink),
     };
     let sound = sink[before..]
         .iter()
@@ -140,7 +141,7 @@ fn expression(context: &Context<'_>, fields: &mut Fields<'_, '_>) -> Option<Expr
     }
 }
 
-fn recording(context: &Context<'_>, draft: &Draft<'_>, sink: &mut Vec<Diagnostic>) -> Rule {
+fn recording(context: &Context<'_>, draft: Draft<'_>, sink: &mut Vec<Diagnostic>) -> Option<Rule> {
     let name = draft.name;
     let mut refuse = |span: Span, message: String| {
         sink.push(Diagnostic::error("rule/recording", span, message));
@@ -168,14 +169,14 @@ fn recording(context: &Context<'_>, draft: &Draft<'_>, sink: &mut Vec<Diagnostic
         sink.push(diagnostic.with_hint("a selector belongs in `expr`, labels belong in `labels`"));
     }
     let labels = draft.labels.iter();
-    Rule::Recording(Arc::new(RecordingRule {
+    Some(Rule::Recording(Arc::new(RecordingRule {
         record: name.text().into(),
-        expr: draft.expr.clone(),
+        expr: draft.expr?,
         labels: labels
             .map(|(name, value)| ((*name).to_owned(), value.text().to_owned()))
             .collect(),
         place: context.place(name.span),
-    }))
+    })))
 }
 
 fn alerting(context: &Context<'_>, draft: Draft<'_>, sink: &mut Vec<Diagnostic>) -> Option<Rule> {
@@ -190,7 +191,7 @@ fn alerting(context: &Context<'_>, draft: Draft<'_>, sink: &mut Vec<Diagnostic>)
     let duration = |field: Option<Spanned<Duration>>| field.map_or(Duration::ZERO, |f| f.value);
     Some(Rule::Alerting(Arc::new(AlertingRule {
         alert: alert.into(),
-        expr: draft.expr,
+        expr: draft.expr?,
         hold: duration(draft.hold),
         keep_firing_for: duration(draft.keep_firing_for),
         labels: labels?,

@@ -209,11 +209,15 @@ extra: 1
             Error f:8:5: unknown field `fro` in rule `A` (did you mean `for`?)
             Error f:9:14: invalid label name `__name__`
             Error f:9:27: invalid label name ``
+            Error f:13:12: annotation `summary`: function "bad" not defined
             Error f:14:5: field `expr` must be set in a rule
             Error f:15:5: unknown field `exp` in rule `A` (did you mean `expr`?)
             Error f:16:5: one of `record` or `alert` must be set
             Error f:16:16: expected type range vector in call to function "rate", got instant vector (add a range, such as `[5m]`)
+            Error f:17:13: braces in the name of the recorded series `x{a="b"}` (a selector belongs in `expr`, labels belong in `labels`)
             Error f:20:12: unclosed left parenthesis
+            Error f:21:10: a recording rule has no `for`
+            Error f:22:19: a recording rule has no `annotations`
             Error f:24:12: only one of `record` and `alert` may be set
             Error f:25:11: field `expr` must be set in a rule
             Warning f:26:4: an empty item is no rule, and left out

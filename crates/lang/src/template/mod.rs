@@ -87,6 +87,15 @@ pub struct Template {
     uses_query: bool,
 }
 
+impl PartialEq for Template {
+    /// Templates are what was written, under a name.
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.text == other.text
+    }
+}
+
+impl Eq for Template {}
+
 /// What came of an expansion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expansion {
