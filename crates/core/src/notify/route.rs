@@ -10,8 +10,8 @@ use std::sync::Arc;
 use stentor_lang::model::labels::quote;
 use stentor_lang::model::{Duration, Labels, MatchOp, Matcher};
 
-use super::LabelMatcher;
 use crate::receiver::{Integration, IntegrationKey, Receiver};
+use stentor_lang::regex::LabelMatcher;
 
 /// Who is told of what: the route tree and the receivers that it names.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +53,7 @@ pub struct Route {
     pub routes: Vec<Route>,
     key: Arc<str>,
     ordinal: u32,
+    index: usize,
 }
 
 impl Route {
@@ -71,6 +72,7 @@ impl Route {
             routes: Vec::new(),
             key: Arc::from(""),
             ordinal: 0,
+            index: 0,
         }
     }
 
@@ -82,6 +84,11 @@ impl Route {
     /// The place among the routes with an equal key, in the order of the tree.
     pub fn ordinal(&self) -> u32 {
         self.ordinal
+    }
+
+    /// The place in the tree's depth-first order.
+    pub fn index(&self) -> usize {
+        self.index
     }
 
     /// The nodes that a label set reaches, in the order in which Alertmanager finds them: depth
@@ -125,7 +132,14 @@ impl Route {
         }
     }
 
-    fn name(&mut self, parent: Option<&str>, seen: &mut BTreeMap<Arc<str>, u32>) {
+    fn name(
+        &mut self,
+        parent: Option<&str>,
+        seen: &mut BTreeMap<Arc<str>, u32>,
+        index: &mut usize,
+    ) {
+        self.index = *index;
+        *index += 1;
         self.matchers
             .sort_by(|a, b| matcher_order(a.matcher(), b.matcher()));
         let matchers: Vec<&Matcher> = self.matchers.iter().map(LabelMatcher::matcher).collect();
@@ -134,7 +148,7 @@ impl Route {
         self.ordinal = *ordinal;
         *ordinal += 1;
         for child in &mut self.routes {
-            child.name(Some(&self.key), seen);
+            child.name(Some(&self.key), seen, index);
         }
     }
 }
@@ -148,7 +162,7 @@ impl Routing {
         receivers: impl IntoIterator<Item = Receiver>,
         fallback: Option<Arc<str>>,
     ) -> Self {
-        root.name(None, &mut BTreeMap::new());
+        root.name(None, &mut BTreeMap::new(), &mut 0);
         let receivers = receivers
             .into_iter()
             .map(|receiver| (Arc::clone(&receiver.name), receiver))
@@ -234,16 +248,4 @@ fn print_matcher(out: &mut String, matcher: &Matcher) {
         (matcher.name.clone(), format!("\"{escaped}\""))
     };
     write!(out, "{name}{}{value}", matcher.op).expect("invariant: a String takes all");
-}
-
-/// Alertmanager's group key, from which PagerDuty's `dedup_key` is made: the route's key, a colon,
-/// and the group's labels; label names stand bare, whatever is in them (`model.LabelSet.String`).
-pub fn group_key(route_key: &str, labels: &Labels) -> String {
-    let mut key = format!("{route_key}:{{");
-    for (index, (name, value)) in labels.iter().enumerate() {
-        let comma = if index > 0 { ", " } else { "" };
-        write!(key, "{comma}{name}={}", quote(value)).expect("invariant: a String takes all");
-    }
-    key.push('}');
-    key
 }

@@ -1,0 +1,5 @@
+//! The state machine on virtual time.
+
+mod recorded;
+mod sim;
+mod timeline;
