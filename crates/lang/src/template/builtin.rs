@@ -87,7 +87,7 @@ pub(super) fn js<'d>(_: &mut Env<'d>, args: Args<'_, 'd>) -> Outcome<'d> {
             '&' => out.push_str("\\u0026"),
             '=' => out.push_str("\\u003D"),
             ' '..='\x7f' => out.push(c),
-            c if format::is_printable(c) => out.push(c),
+            c if super::printer::is_printable(c) => out.push(c),
             c => {
                 let _ = write!(out, "\\u{:04X}", u32::from(c));
             }

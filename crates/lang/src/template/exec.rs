@@ -1,5 +1,6 @@
 //! Runs a parsed template, with Go's semantics and run-time errors (`text/template/exec.go`).
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::format;
@@ -20,17 +21,31 @@ pub(super) struct Env<'d> {
     pub(super) data: &'d AlertData<'d>,
     pub(super) at: Timestamp,
     pub(super) answers: &'d QueryAnswers,
-    /// Queries that were asked and are not answered.
+    /// All queries that were asked.
+    pub(super) asked: BTreeSet<String>,
+    /// Those of them that are not answered, in order.
     pub(super) needs: Vec<String>,
+    /// What the run has cost, against [`MAX_STEPS`].
+    pub(super) steps: usize,
 }
 
+/// Bytes of text that a function may handle for one step.
+const BYTES_PER_STEP: usize = 64;
+/// The steps for compiling an expression that is not a constant of the template.
+const COMPILE_STEPS: usize = 1000;
+/// Bytes of pattern times bytes of text for one step.
+const MATCH_WORK_PER_STEP: usize = 512;
+
 impl Env<'_> {
-    /// An expression, compiled when the template was parsed where it was a constant there.
-    pub(super) fn regex(&self, pattern: &str) -> Result<Regex, RegexError> {
-        match self.template.regexes.get(pattern) {
-            Some(regex) => regex.clone(),
-            None => Regex::new(pattern),
+    /// An expression to be run over a text, compiled when the template was parsed where it was a
+    /// constant there.
+    pub(super) fn regex(&mut self, pattern: &str, text: &str) -> Result<Regex, RegexError> {
+        self.steps += pattern.len().saturating_mul(text.len()) / MATCH_WORK_PER_STEP;
+        if let Some(regex) = self.template.regexes.get(pattern) {
+            return regex.clone();
         }
+        self.steps += COMPILE_STEPS;
+        Regex::new(pattern)
     }
 }
 
@@ -56,7 +71,6 @@ pub(super) struct Exec<'d> {
     variables: Vec<(&'d str, Value<'d>)>,
     /// Where an error would point.
     at: Option<At<'d>>,
-    steps: usize,
     depth: usize,
 }
 
@@ -76,7 +90,6 @@ impl<'d> Exec<'d> {
             name: &template.name,
             variables,
             at: None,
-            steps: 0,
             depth: 0,
         }
     }
@@ -101,8 +114,12 @@ impl<'d> Exec<'d> {
     }
 
     fn step(&mut self) -> Result<()> {
-        self.steps += 1;
-        if self.steps > MAX_STEPS {
+        self.spend(1)
+    }
+
+    fn spend(&mut self, steps: usize) -> Result<()> {
+        self.env.steps += steps;
+        if self.env.steps > MAX_STEPS {
             return self.fail(format_args!("more than {MAX_STEPS} steps"));
         }
         Ok(())
@@ -514,6 +531,8 @@ impl<'d> Exec<'d> {
         if args.iter().any(Value::is_pending) {
             return Ok(Value::Pending);
         }
+        let bytes: usize = args.iter().map(text_len).sum();
+        self.spend(bytes / BYTES_PER_STEP)?;
         let result = (function.run)(&mut self.env, &args);
         let fault = match result {
             Ok(Value::Text(text)) if text.len() > MAX_TEXT_BYTES => Fault::TooLong,
@@ -616,6 +635,13 @@ impl<'d> Exec<'d> {
         self.fail(format_args!(
             "wrong type for value; expected {wanted}; got {got}"
         ))
+    }
+}
+
+fn text_len(value: &Value<'_>) -> usize {
+    match value {
+        Value::Text(text) | Value::Html(text) => text.len(),
+        _ => 0,
     }
 }
 

@@ -39,8 +39,8 @@ pub(super) enum Fault {
     TooManyQueries,
 }
 
-impl From<super::format::TooLong> for Fault {
-    fn from(_: super::format::TooLong) -> Self {
+impl From<super::printer::TooLong> for Fault {
+    fn from(_: super::printer::TooLong) -> Self {
         Self::TooLong
     }
 }

@@ -19,6 +19,7 @@ mod humanize;
 mod lex;
 mod literal;
 mod parse;
+mod printer;
 mod prometheus;
 #[cfg(test)]
 mod tests;
@@ -26,14 +27,15 @@ mod time;
 mod tree;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::model::{Diagnostic, Labels, Timestamp};
 use crate::regex::{Regex, RegexError};
 use tree::{List, Node};
 
-/// Nodes, commands and rounds of loops in one expansion: about a tenth of a second.
+/// Nodes, commands and rounds of loops in one expansion, and what functions cost by the size of
+/// their texts: about a tenth of a second.
 pub const MAX_STEPS: usize = 1_000_000;
 /// The text of one expansion. Receivers take a hundredth of this.
 pub const MAX_OUTPUT_BYTES: usize = 1 << 20;
@@ -192,7 +194,9 @@ impl Template {
             data,
             at,
             answers,
+            asked: BTreeSet::new(),
             needs: Vec::new(),
+            steps: 0,
         });
         let result = exec.run();
         // An error may come of what was left out for want of an answer.

@@ -44,14 +44,17 @@ fn number(value: &Value<'_>) -> Result<f64, Fault> {
 /// The answer to a query, or its place among those that are needed.
 pub(super) fn query<'d>(env: &mut Env<'d>, args: Args<'_, 'd>) -> Outcome<'d> {
     let expr = text(args, 0);
+    if !env.asked.contains(&**expr) {
+        if env.asked.len() == MAX_QUERIES {
+            return Err(Fault::TooManyQueries);
+        }
+        env.asked.insert(expr.to_string());
+    }
     match env.answers.get(&**expr) {
         Some(Ok(samples)) => Ok(Value::Samples(samples.iter().collect())),
         Some(Err(message)) => Err(message.clone().into()),
         None => {
             if !env.needs.iter().any(|need| **need == **expr) {
-                if env.needs.len() + env.answers.len() >= MAX_QUERIES {
-                    return Err(Fault::TooManyQueries);
-                }
                 env.needs.push(expr.to_string());
             }
             Ok(Value::Pending)
@@ -106,7 +109,7 @@ pub(super) fn args<'d>(_: &mut Env<'d>, args: Args<'_, 'd>) -> Outcome<'d> {
 
 pub(super) fn re_replace_all<'d>(env: &mut Env<'d>, args: Args<'_, 'd>) -> Outcome<'d> {
     let pattern = text(args, 0);
-    let regex = env.regex(pattern).map_err(|error| {
+    let regex = env.regex(pattern, text(args, 2)).map_err(|error| {
         let quoted = if pattern.contains(['`', '\x7f', '\u{feff}'])
             || pattern.contains(|c| c < ' ' && c != '\t')
         {
@@ -122,7 +125,7 @@ pub(super) fn re_replace_all<'d>(env: &mut Env<'d>, args: Args<'_, 'd>) -> Outco
 
 pub(super) fn matches<'d>(env: &mut Env<'d>, args: Args<'_, 'd>) -> Outcome<'d> {
     let regex = env
-        .regex(text(args, 0))
+        .regex(text(args, 0), text(args, 1))
         .map_err(|error| error.to_string())?;
     Ok(Value::Bool(regex.is_match(text(args, 1))))
 }

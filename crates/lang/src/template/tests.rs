@@ -184,6 +184,14 @@ fn bombs_end_in_errors() {
         "a text is longer than",
     );
     check_limit(
+        "{{ $x := printf \"%1000000d\" 1 }}{{ range 1000000 }}{{ $y := toUpper $x }}{{ end }}",
+        "more than 1000000 steps",
+    );
+    check_limit(
+        "{{ range 1000000 }}{{ $y := match (printf \"x%d\" .) \"y\" }}{{ end }}",
+        "more than 1000000 steps",
+    );
+    check_limit(
         "{{ define \"a\" }}{{ template \"a\" }}{{ end }}{{ template \"a\" }}",
         "exceeded maximum template depth (200)",
     );
@@ -403,3 +411,10 @@ const ARGUMENTS: &[&str] = &[
     "(safeHtml \"x\")",
     "(index \"abc\" 1)",
 ];
+
+#[test]
+fn templates_may_be_shared_between_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<Template>();
+    check::<crate::regex::LabelMatcher>();
+}
