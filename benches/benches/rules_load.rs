@@ -15,7 +15,11 @@ fn file() -> SourceText {
     let mut text = "groups:\n".to_owned();
     for rule in 0..RULES {
         if rule % 20 == 0 {
-            let _ = write!(text, "- name: group-{}\n  interval: 30s\n  rules:\n", rule / 20);
+            let _ = write!(
+                text,
+                "- name: group-{}\n  interval: 30s\n  rules:\n",
+                rule / 20
+            );
         }
         let _ = write!(
             text,

@@ -166,7 +166,7 @@ impl Notify {
         };
         self.commit(Record::Group { no, row: Some(row) }, out);
         self.attach(no, identity);
-        self.retime(no);
+        self.retime(no, now);
         no
     }
 
@@ -190,7 +190,7 @@ impl Notify {
         row.dirty = true;
         row.next_flush = group::tick_from(row.next_flush, row.interval, now);
         self.commit(Record::Group { no, row: Some(row) }, out);
-        self.retime(no);
+        self.retime(no, now);
     }
 
     /// Puts a firing alert into the groups of the current routes. Of its other groups it leaves

@@ -313,7 +313,7 @@ impl Notify {
         }
         self.pump(attempt.group, &attempt.lane, now, out);
         self.settle(attempt.group, out);
-        self.retime(attempt.group);
+        self.retime(attempt.group, now);
     }
 
     fn succeed(

@@ -87,7 +87,7 @@ impl Notify {
         row.dirty = !fits;
         self.commit(Record::Group { no, row: Some(row) }, out);
         self.settle(no, out);
-        self.retime(no);
+        self.retime(no, now);
     }
 
     /// The alerts of a group that fire, and those that have ended.

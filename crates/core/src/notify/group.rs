@@ -105,13 +105,14 @@ impl Notify {
     }
 
     /// Sets a group's timer: its next tick where something changed, else the first tick that
-    /// finds a receiver due to be told again. The ticks between would find nothing.
-    pub(super) fn retime(&mut self, no: GroupNo) {
-        let timer = self.next_flush(no);
+    /// finds a receiver due to be told again. The ticks between would find nothing. A repeat that
+    /// is overdue, because the process was down, waits for the next tick.
+    pub(super) fn retime(&mut self, no: GroupNo, now: Timestamp) {
+        let timer = self.next_flush(no, now);
         self.set_timer(no, timer);
     }
 
-    fn next_flush(&self, no: GroupNo) -> Option<Timestamp> {
+    fn next_flush(&self, no: GroupNo, now: Timestamp) -> Option<Timestamp> {
         let group = self.groups.get(&no)?;
         let row = group.row.as_ref()?;
         if row.dirty {
@@ -135,7 +136,7 @@ impl Notify {
             })
             .min()?;
         let due = told + repeat + Duration::from_millis(1);
-        Some(tick_from(row.next_flush, row.interval, due))
+        Some(tick_from(row.next_flush, row.interval, due.max(now)))
     }
 
     /// Lets the alerts go whose end is settled, and ends the group with the last of them.

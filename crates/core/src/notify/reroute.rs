@@ -317,7 +317,7 @@ impl Notify {
             self.touch(no, now, out);
         }
         self.settle(no, out);
-        self.retime(no);
+        self.retime(no, now);
     }
 
     /// Takes alerts that left the group out of what waits.

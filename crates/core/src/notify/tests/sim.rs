@@ -169,6 +169,8 @@ pub(super) struct Sim {
     /// The version of each place's key.
     pub(super) keys: BTreeMap<String, u64>,
     pub(super) secrets: BTreeSet<SecretId>,
+    /// At each record: how many are durable, how many requests were made, and when.
+    pub(super) moments: Option<Vec<(usize, usize, Timestamp)>>,
     pending: Vec<(Timestamp, AttemptId, Outcome, SecretId)>,
 }
 
@@ -222,6 +224,7 @@ impl Sim {
             latency: Duration::ZERO,
             keys: BTreeMap::new(),
             secrets: BTreeSet::new(),
+            moments: None,
             pending: Vec::new(),
         }
     }
@@ -257,15 +260,20 @@ impl Sim {
     /// The process is killed: what was under way is forgotten, the rows remain.
     pub(super) fn crash(&mut self) {
         self.pending.clear();
-        let mut notify = Notify::new(Arc::clone(&self.routing), settings());
-        for record in self.store.values() {
-            notify.apply(record);
+        self.notify = Notify::new(Arc::clone(&self.routing), settings());
+        let rows: Vec<Record> = self.store.values().cloned().collect();
+        self.recover(&rows);
+        self.step();
+    }
+
+    /// Applies rows in the given order to a machine without state.
+    pub(super) fn recover(&mut self, rows: &[Record]) {
+        for record in rows {
+            self.notify.apply(record);
         }
         let mut out = Vec::new();
-        notify.recovered(self.now, &mut out);
-        self.notify = notify;
+        self.notify.recovered(self.now, &mut out);
         self.take(out);
-        self.step();
     }
 
     /// Lets time pass: from one deadline to the next, up to `seconds`.
@@ -341,6 +349,13 @@ impl Sim {
             self.store.insert(key_of(&record), record.clone());
         }
         self.journal.push(record);
+        self.remember();
+    }
+
+    fn remember(&mut self) {
+        if let Some(moments) = &mut self.moments {
+            moments.push((self.journal.len(), self.told.len(), self.now));
+        }
     }
 
     fn event(&mut self, event: &Event) {
@@ -388,6 +403,7 @@ impl Sim {
             message,
             outcome: outcome.clone(),
         });
+        self.remember();
         self.pending
             .push((self.now + self.latency, attempt, outcome, secret));
     }
@@ -400,10 +416,11 @@ impl Sim {
         text
     }
 
-    /// What each place believes to fire, by group key.
+    /// What each place believes to fire, by group key. A time-out counts as arrived.
     pub(super) fn open(&self) -> BTreeMap<(String, String), usize> {
-        let mut open = BTreeMap::new();
+        let mut open: BTreeMap<(String, String), usize> = BTreeMap::new();
         for told in &self.told {
+            let message = &told.message;
             let arrived = match &told.outcome {
                 Outcome::Delivered => true,
                 Outcome::Retry {
@@ -411,9 +428,16 @@ impl Sim {
                 } => *maybe_delivered,
                 Outcome::Refused { .. } => false,
             };
-            if arrived {
-                let key = (told.place.clone(), told.message.group_key.to_string());
-                let alerts = told.message.alerts.iter();
+            let refused = matches!(told.outcome, Outcome::Refused { .. });
+            if message.corrected && message.status == Status::Resolved && (arrived || refused) {
+                // The second attempt goes by the newest key, and is over where it is refused.
+                let place = told.place.split('#').next().expect("a place");
+                open.retain(|(other, group), _| {
+                    !other.starts_with(&format!("{place}#")) || **group != *message.group_key
+                });
+            } else if arrived {
+                let key = (told.place.clone(), message.group_key.to_string());
+                let alerts = message.alerts.iter();
                 let firing = alerts.filter(|a| a.status == Status::Firing).count();
                 open.insert(key, firing);
             }
