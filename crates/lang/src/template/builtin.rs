@@ -168,11 +168,10 @@ fn map_key<'a>(key: &'a Value<'_>) -> Result<&'a str, Fault> {
 
 /// An index into something of a length, which may stand just behind its end.
 fn position(at: &Value<'_>, length: usize) -> Result<usize, Fault> {
-    let number = match at {
-        Value::Int(number) => *number,
-        Value::Byte(number) => i64::from(*number),
-        Value::Nil => return Err("cannot index slice/array with nil".into()),
-        at => {
+    let number = match (at.whole(), at) {
+        (Some(number), _) => number,
+        (None, Value::Nil) => return Err("cannot index slice/array with nil".into()),
+        (None, at) => {
             let name = at.type_name();
             return Err(format!("cannot index slice/array with type {name}").into());
         }
@@ -239,7 +238,7 @@ enum Basic {
 fn basic(value: &Value<'_>) -> Option<Basic> {
     Some(match value {
         Value::Bool(_) => Basic::Bool,
-        Value::Int(_) => Basic::Int,
+        Value::Int(_) | Value::Whole(..) => Basic::Int,
         Value::Byte(_) => Basic::Uint,
         Value::Float(_) => Basic::Float,
         Value::Text(_) | Value::Html(_) => Basic::Text,
@@ -261,15 +260,11 @@ const fn kind(value: &Value<'_>) -> u8 {
 fn order(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
     match (left, right) {
         (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
-        (Value::Int(left), Value::Int(right)) => Some(left.cmp(right)),
-        (Value::Byte(left), Value::Byte(right)) => Some(left.cmp(right)),
-        (Value::Int(left), Value::Byte(right)) => Some(left.cmp(&i64::from(*right))),
-        (Value::Byte(left), Value::Int(right)) => Some(i64::from(*left).cmp(right)),
         (Value::Float(left), Value::Float(right)) => left.partial_cmp(right),
         (Value::Text(left) | Value::Html(left), Value::Text(right) | Value::Html(right)) => {
             Some((**left).cmp(&**right))
         }
-        _ => None,
+        _ => Some(left.whole()?.cmp(&right.whole()?)),
     }
 }
 

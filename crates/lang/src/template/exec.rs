@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::format;
 use super::functions::{Fault, Function, Param};
+use super::methods;
 use super::tree::{At, Branch, Call, Command, List, Node, Operand, Pipe, Term};
 use super::value::Value;
 use super::{
@@ -60,6 +61,28 @@ enum Flow {
     Next,
     Break,
     Continue,
+}
+
+/// What a function or method is called with: the value that a method is of, the operands behind its
+/// name, and the value of the command before it in the pipe.
+struct Given<'d> {
+    receiver: Option<Value<'d>>,
+    operands: &'d [Operand],
+    last: Option<Value<'d>>,
+}
+
+impl Given<'_> {
+    const fn nothing() -> Self {
+        Self {
+            receiver: None,
+            operands: &[],
+            last: None,
+        }
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.operands.is_empty() && self.last.is_none()
+    }
 }
 
 /// A run under way.
@@ -203,6 +226,11 @@ impl<'d> Exec<'d> {
                     return self.fail(format_args!("can't use {count} {message}"));
                 }
                 let numbers = (0..*count).map(|n| (Value::Nil, Value::Int(n)));
+                self.iterate(branch, numbers)?
+            }
+            Value::Whole(..) => {
+                let count = value.whole().unwrap_or(0);
+                let numbers = (0..count).map(|n| (Value::Nil, Value::Int(n)));
                 self.iterate(branch, numbers)?
             }
             Value::Byte(count) => {
@@ -357,35 +385,38 @@ impl<'d> Exec<'d> {
         last: Option<Value<'d>>,
     ) -> Result<Value<'d>> {
         let first = &command.operands[0];
-        let arguments = command.operands.len() > 1 || last.is_some();
+        let given = Given {
+            receiver: None,
+            operands: &command.operands[1..],
+            last,
+        };
         match &first.term {
             Term::Function(function) => {
                 self.at = Some(At::Operand(first));
-                let operands = &command.operands[1..];
-                return self.call(dot, function, At::Command(command), operands, last);
+                return self.call(dot, function, At::Command(command), given);
             }
-            Term::Field(_) | Term::Chain(..) => return self.value(dot, first, arguments),
+            Term::Field(_) | Term::Chain(..) => return self.value(dot, first, given),
             Term::Variable(_, fields) if !fields.is_empty() => {
-                return self.value(dot, first, arguments);
+                return self.value(dot, first, given);
             }
             Term::Pipe(_) => {}
             _ => self.at = Some(At::Operand(first)),
         }
-        if arguments {
+        if !given.is_empty() {
             return self.fail(format_args!("can't give argument to non-function {first}"));
         }
         if let Term::Nil = first.term {
             return self.fail("nil is not a command");
         }
-        self.value(dot, first, false)
+        self.value(dot, first, Given::nothing())
     }
 
-    /// The value of an operand; `arguments` says whether it was given some.
+    /// The value of an operand, which takes what it was given where it ends in a method.
     fn value(
         &mut self,
         dot: &Value<'d>,
         operand: &'d Operand,
-        arguments: bool,
+        given: Given<'d>,
     ) -> Result<Value<'d>> {
         match &operand.term {
             Term::Pipe(pipe) => return self.pipe(dot, pipe),
@@ -402,7 +433,7 @@ impl<'d> Exec<'d> {
             },
             Term::Field(names) => {
                 self.at = Some(At::Operand(operand));
-                return self.fields(dot.clone(), names, arguments);
+                return self.fields(dot, operand, dot.clone(), names, given);
             }
             Term::Variable(name, names) => {
                 self.at = Some(At::Operand(operand));
@@ -410,7 +441,7 @@ impl<'d> Exec<'d> {
                 if names.is_empty() {
                     return Ok(value);
                 }
-                return self.fields(value, names, arguments);
+                return self.fields(dot, operand, value, names, given);
             }
             Term::Chain(inner, names) => {
                 self.at = Some(At::Operand(operand));
@@ -419,11 +450,11 @@ impl<'d> Exec<'d> {
                         "indirection through explicit nil in {operand}"
                     ));
                 }
-                let value = self.value(dot, inner, false)?;
-                return self.fields(value, names, arguments);
+                let value = self.value(dot, inner, Given::nothing())?;
+                return self.fields(dot, operand, value, names, given);
             }
             Term::Function(function) => {
-                return self.call(dot, function, At::Operand(operand), &[], None);
+                return self.call(dot, function, At::Operand(operand), Given::nothing());
             }
             Term::Nil | Term::Pipe(_) => Value::Nil,
         })
@@ -438,21 +469,56 @@ impl<'d> Exec<'d> {
 
     fn fields(
         &mut self,
+        dot: &Value<'d>,
+        operand: &'d Operand,
         mut value: Value<'d>,
         names: &'d [Box<str>],
-        arguments: bool,
+        given: Given<'d>,
     ) -> Result<Value<'d>> {
+        let Some((last, names)) = names.split_last() else {
+            return Ok(value);
+        };
         // Go names the static type of what an interface holds by the interface.
         let mut interface = false;
-        for (index, name) in names.iter().enumerate() {
-            let arguments = arguments && index + 1 == names.len();
-            (value, interface) = self.field(&value, name, arguments, interface)?;
+        for name in names {
+            let nothing = Given::nothing();
+            (value, interface) = self.member(dot, operand, value, name, nothing, interface)?;
         }
+        let (value, _) = self.member(dot, operand, value, last, given, interface)?;
         Ok(value)
     }
 
-    fn field(
+    /// A method's result, or a field.
+    fn member(
         &mut self,
+        dot: &Value<'d>,
+        operand: &'d Operand,
+        value: Value<'d>,
+        name: &str,
+        mut given: Given<'d>,
+        interface: bool,
+    ) -> Result<(Value<'d>, bool)> {
+        let Some(known) = methods::of(&value) else {
+            return self.field(&value, name, !given.is_empty(), interface);
+        };
+        let Some(method) = known.iter().find(|method| method.name == name) else {
+            if !matches!(value, Value::Time(_) | Value::Duration(_)) {
+                return self.field(&value, name, !given.is_empty(), interface);
+            }
+            let type_name = value.type_name();
+            let names: Vec<_> = known.iter().map(|method| method.name).collect();
+            return self.fail(format_args!(
+                "method {name} of {type_name} is not supported: there are {}",
+                names.join(", ")
+            ));
+        };
+        given.receiver = Some(value);
+        let result = self.call(dot, method, At::Operand(operand), given)?;
+        Ok((result, false))
+    }
+
+    fn field(
+        &self,
         value: &Value<'d>,
         name: &str,
         arguments: bool,
@@ -477,12 +543,6 @@ impl<'d> Exec<'d> {
                 "Value" => Some((Value::Float(sample.1), true)),
                 _ => None,
             },
-            Value::Time(_) | Value::Duration(_) => {
-                let type_name = value.type_name();
-                return self.fail(format_args!(
-                    "calling method {name} of {type_name} is not supported yet"
-                ));
-            }
             _ => None,
         };
         match found {
@@ -512,15 +572,20 @@ impl<'d> Exec<'d> {
         dot: &Value<'d>,
         function: &'static Function,
         node: At<'d>,
-        operands: &'d [Operand],
-        last: Option<Value<'d>>,
+        given: Given<'d>,
     ) -> Result<Value<'d>> {
+        let Given {
+            receiver,
+            operands,
+            last,
+        } = given;
         let count = operands.len() + usize::from(last.is_some());
         self.check_count(function, count, operands.len())?;
         if matches!(function.name, "and" | "or") {
             return self.short_circuit(dot, function.name == "or", operands, last);
         }
-        let mut args = Vec::with_capacity(count);
+        let mut args = Vec::with_capacity(count + usize::from(receiver.is_some()));
+        args.extend(receiver);
         for (index, operand) in operands.iter().enumerate() {
             let param = param(function, index);
             args.push(self.argument(dot, param, operand)?);
@@ -611,7 +676,7 @@ impl<'d> Exec<'d> {
                 ))
             }
             _ => {
-                let value = self.value(dot, operand, false)?;
+                let value = self.value(dot, operand, Given::nothing())?;
                 self.validate(value, param)
             }
         }

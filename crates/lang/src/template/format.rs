@@ -250,11 +250,7 @@ impl Run<'_, '_> {
     fn star(&mut self) -> Option<isize> {
         let arg = self.args.get(self.next);
         self.next = (self.next + 1).min(self.args.len().max(self.next));
-        let number = match arg? {
-            Value::Int(number) => isize::try_from(*number).ok()?,
-            Value::Byte(number) => isize::from(*number),
-            _ => return None,
-        };
+        let number = isize::try_from(arg?.whole()?).ok()?;
         (number.unsigned_abs() <= MAX_WIDTH).then_some(number)
     }
 

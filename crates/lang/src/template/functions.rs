@@ -77,7 +77,8 @@ impl std::fmt::Debug for Function {
     }
 }
 
-const fn fixed(name: &'static str, params: &'static [Param], run: Run) -> Function {
+/// A function with so many arguments.
+pub(super) const fn fixed(name: &'static str, params: &'static [Param], run: Run) -> Function {
     Function {
         name,
         params,

@@ -1,6 +1,6 @@
 //! Go's text/template for the labels and annotations of alerting rules: parsed once with Go's
 //! messages, expanded many times with Go's output and run-time errors, with the functions of
-//! Prometheus. The whole language but methods of values: `define`, `template`, `block`, `break` and
+//! Prometheus. The whole language but complex numbers: `define`, `template`, `block`, `break` and
 //! `continue` too.
 //!
 //! An expansion never waits: a `query` whose answer is not given is named in [`Expansion::Needs`],
@@ -16,8 +16,10 @@ mod float;
 mod format;
 mod functions;
 mod humanize;
+mod layout;
 mod lex;
 mod literal;
+mod methods;
 mod parse;
 mod printer;
 mod prometheus;

@@ -94,6 +94,10 @@ impl Printer {
                 true
             }
             Value::Int(value) => self.integer(*value < 0, value.unsigned_abs(), verb, false),
+            Value::Whole(kind, value) => match kind.name(*value) {
+                Some(name) if is_textual(verb) => self.text(name, verb),
+                _ => self.integer(*value < 0, value.unsigned_abs(), verb, false),
+            },
             Value::Byte(value) => self.integer(false, u64::from(*value), verb, true),
             Value::Float(value) => self.float(*value, verb),
             Value::Text(text) | Value::Html(text) => self.text(text, verb),

@@ -13,7 +13,7 @@ use super::functions::{Fault, Outcome};
 use super::humanize as human;
 use super::literal::parse_float;
 use super::time::GoTime;
-use super::value::{Text, Value};
+use super::value::{Text, Value, Whole};
 use super::{MAX_QUERIES, MAX_TEXT_BYTES, builtin};
 use crate::model::Duration;
 
@@ -36,7 +36,7 @@ fn number(value: &Value<'_>) -> Result<f64, Fault> {
         Value::Float(value) => Ok(*value),
         Value::Text(text) => Ok(parse_float(text)?),
         #[expect(clippy::cast_precision_loss, reason = "as Go converts")]
-        Value::Int(value) => Ok(*value as f64),
+        Value::Int(value) | Value::Whole(Whole::Int64, value) => Ok(*value as f64),
         value => Err(format!("can't convert {} to float", value.type_name()).into()),
     }
 }

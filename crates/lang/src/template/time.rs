@@ -2,11 +2,18 @@
 
 use std::fmt::{self, Write as _};
 
+use chrono::{DateTime, Utc};
+
 /// An instant in UTC: Go's `time.Time` as `toTime` makes it, in milliseconds since the epoch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct GoTime(pub(super) i64);
 
 impl GoTime {
+    /// For the calendar; the epoch where the calendar does not reach.
+    pub(super) fn date(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(self.0).unwrap_or_default()
+    }
+
     /// The instant of a number of seconds, or why there is none.
     pub(super) fn from_seconds(seconds: f64) -> Result<Self, TimeError> {
         if !seconds.is_finite() {
@@ -46,10 +53,7 @@ impl fmt::Display for TimeError {
 
 impl fmt::Display for GoTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(time) = chrono::DateTime::from_timestamp_millis(self.0) else {
-            return write!(f, "{}ms", self.0);
-        };
-        write!(f, "{}", time.format("%Y-%m-%d %H:%M:%S"))?;
+        write!(f, "{}", self.date().format("%Y-%m-%d %H:%M:%S"))?;
         let millis = self.0.rem_euclid(1000);
         if millis > 0 {
             write!(f, ".{}", format!("{millis:03}").trim_end_matches('0'))?;

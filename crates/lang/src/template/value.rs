@@ -28,6 +28,52 @@ impl Deref for Text<'_> {
     }
 }
 
+/// Go's other types of whole numbers that methods return.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    Int64,
+    /// `time.Month`, which prints its name.
+    Month,
+    /// `time.Weekday`, which prints its name.
+    Weekday,
+}
+
+impl Whole {
+    /// The name of a number of this type, where its numbers have names.
+    pub(super) fn name(self, number: i64) -> Option<&'static str> {
+        let (names, first): (&[&str], i64) = match self {
+            Self::Int64 => return None,
+            Self::Month => (&MONTHS, 1),
+            Self::Weekday => (&WEEKDAYS, 0),
+        };
+        names.get(usize::try_from(number - first).ok()?).copied()
+    }
+}
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const WEEKDAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
+
 /// A value.
 #[derive(Clone)]
 pub(super) enum Value<'d> {
@@ -37,6 +83,8 @@ pub(super) enum Value<'d> {
     Pending,
     Bool(bool),
     Int(i64),
+    /// Whole numbers of other types than `int`.
+    Whole(Whole, i64),
     /// Go's `uint8`: a byte of a text.
     Byte(u8),
     Float(f64),
@@ -70,6 +118,9 @@ impl Value<'_> {
             Self::Nil | Self::Pending => "<nil>",
             Self::Bool(_) => "bool",
             Self::Int(_) => "int",
+            Self::Whole(Whole::Int64, _) => "int64",
+            Self::Whole(Whole::Month, _) => "time.Month",
+            Self::Whole(Whole::Weekday, _) => "time.Weekday",
             Self::Byte(_) => "uint8",
             Self::Float(_) => "float64",
             Self::Text(_) => "string",
@@ -92,7 +143,7 @@ impl Value<'_> {
         match self {
             Self::Nil | Self::Pending => false,
             Self::Bool(value) => *value,
-            Self::Int(value) => *value != 0,
+            Self::Int(value) | Self::Whole(_, value) => *value != 0,
             Self::Byte(value) => *value != 0,
             Self::Float(value) => *value != 0.0,
             Self::Text(text) | Self::Html(text) => !text.is_empty(),
@@ -100,6 +151,15 @@ impl Value<'_> {
             Self::Args(args) => !args.is_empty(),
             Self::Samples(samples) => !samples.is_empty(),
             Self::Data(_) | Self::Sample(_) | Self::Time(_) | Self::Duration(_) => true,
+        }
+    }
+
+    /// The value of a whole number of any type.
+    pub(super) fn whole(&self) -> Option<i64> {
+        match self {
+            Self::Int(value) | Self::Whole(_, value) => Some(*value),
+            Self::Byte(value) => Some(i64::from(*value)),
+            _ => None,
         }
     }
 
