@@ -1,1 +1,215 @@
-//! Placeholder.
+//! The engine: inputs in, actions out. It owns every rule group's slots, every alert's phase and
+//! the whole of notification, and decides all that Stentor decides.
+//!
+//! It never reads a clock, a file or the network, never waits and draws no random number: the same
+//! inputs give the same actions, byte for byte, in the daemon, in replay and in tests.
+//!
+//! 1. Time enters as `at`, the slot of an evaluation, or as `now`, the pipeline clock.
+//! 2. Durable state changes only in `apply`, live and in recovery alike.
+//! 3. A record stands before the delivery that it justifies.
+//! 4. Not knowing changes no phase.
+
+mod slots;
+mod gaps;
+mod io;
+mod rules;
+mod record;
+mod group;
+mod run;
+mod evaluate;
+mod meta;
+mod texts;
+mod reload;
+mod snapshot;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use stentor_lang::model::{Duration, Labels, Timestamp};
+
+use crate::notify::Notify;
+
+pub use gaps::{MAX_SETTLE, Seen, Sight};
+pub use io::{
+    Action, Answer, AnswerData, Deliver, EvalId, Event, GroupName, Input, Query, QueryError,
+    QueryErrorKind, QueryTime, Setup,
+};
+pub use group::SlotKey;
+pub use meta::{BLIND_BOUND, META_GROUP, MetaAlert, MetaKey, MetaKind};
+pub use record::{Record, RecordError, Row, RuleRow, SECRET};
+pub use rules::{Datasource, DatasourceRules, Definition, Health, RuleKey, RuleNo, RuleSet};
+pub use slots::Schedule;
+pub use snapshot::{AlertView, GroupView, RuleKind, RuleView, Snapshot};
+
+use evaluate::Sources;
+use group::{Asked, Group, GroupId};
+use meta::Meta;
+use rules::Rule;
+use texts::Texts;
+
+/// A query's share of its interval, and the most it may take: a slower answer is of no use to the
+/// slot, and the next slot asks again.
+pub const MAX_QUERY_TIME: Duration = Duration::from_secs(10);
+/// How far back missed slots are caught up; what is older is a blind spell.
+pub const MAX_CATCH_UP: Duration = Duration::from_hours(1);
+/// How long catching up may take in all before live evaluation goes on without it.
+pub const MAX_CATCH_UP_TIME: Duration = Duration::from_secs(30);
+/// Catch-up queries under way at a time, so that a restart does not flood the data source.
+pub const MAX_CATCH_UP_QUERIES: usize = 4;
+
+/// What is set once for a process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// Everything but delivery.
+    pub dry_run: bool,
+    /// Where the jitter of retries comes from.
+    pub seed: u64,
+    /// Slots without a group's own offset, as tests count them.
+    pub aligned_slots: bool,
+}
+
+/// The engine. See the module's words.
+#[derive(Debug)]
+pub struct Engine {
+    setup: Arc<Setup>,
+    settings: Settings,
+    notify: Notify,
+    groups: BTreeMap<GroupId, Group>,
+    /// The groups as configured; ids of groups are given out in this order.
+    order: Vec<GroupId>,
+    next_group: u64,
+    /// The next instant of each group at which something is due.
+    timers: BTreeSet<(Timestamp, GroupId)>,
+    /// The newest finished slot of each group, durably.
+    cursors: BTreeMap<SlotKey, Timestamp>,
+    rules: BTreeMap<RuleNo, Rule>,
+    next_rule: u64,
+    sources: IndexMap<Labels, Sources>,
+    /// What each query under way is for.
+    asked: BTreeMap<EvalId, Asked>,
+    next_eval: u64,
+    /// Catch-up queries under way.
+    catching_up: usize,
+    /// Until when notifications wait for the first catch-up.
+    hold_until: Option<Timestamp>,
+    meta: Meta,
+    texts: Texts,
+    out: Vec<Action>,
+}
+
+impl Engine {
+    /// An engine that remembers nothing.
+    pub fn new(setup: Arc<Setup>, settings: Settings, now: Timestamp) -> (Self, Vec<Action>) {
+        Self::recover(setup, settings, Vec::new(), now)
+    }
+
+    /// An engine that goes on where the one that made these records stopped. Their order does not
+    /// matter.
+    pub fn recover(
+        setup: Arc<Setup>,
+        settings: Settings,
+        records: Vec<Record>,
+        now: Timestamp,
+    ) -> (Self, Vec<Action>) {
+        let mut engine = Self {
+            notify: Notify::new(Arc::clone(&setup.routing), notify_settings(&setup, settings)),
+            setup: Arc::clone(&setup),
+            settings,
+            groups: BTreeMap::new(),
+            order: Vec::new(),
+            next_group: 0,
+            timers: BTreeSet::new(),
+            cursors: BTreeMap::new(),
+            rules: BTreeMap::new(),
+            next_rule: 0,
+            sources: IndexMap::new(),
+            asked: BTreeMap::new(),
+            next_eval: 0,
+            catching_up: 0,
+            hold_until: None,
+            meta: Meta::default(),
+            texts: Texts::default(),
+            out: Vec::new(),
+        };
+        let restarted = !records.is_empty();
+        for record in &records {
+            engine.apply(record);
+        }
+        engine.restore_sources();
+        engine.install(&setup, now);
+        engine.with_notify(|notify, effects| notify.recovered(now, effects), now);
+        engine.end_strays(now);
+        if restarted {
+            engine.hold_until = Some(now + MAX_CATCH_UP_TIME);
+        }
+        engine.record_setup(&setup);
+        let actions = engine.settle(now);
+        (engine, actions)
+    }
+
+    /// Takes one input at one time. The actions are to be done in their order.
+    #[must_use = "what the engine wants done is done by nobody else"]
+    pub fn handle(&mut self, now: Timestamp, input: Input) -> Vec<Action> {
+        match input {
+            Input::Wake => {}
+            Input::Answered { eval, answer } => self.answered(eval, answer, now),
+            Input::Delivered { attempt, outcome, secret } => {
+                let told = |notify: &mut Notify, effects: &mut Vec<_>| {
+                    notify.delivered(attempt, outcome, secret, now, effects);
+                };
+                self.with_notify(told, now);
+            }
+            Input::Reload(setup) => self.reload(setup, now),
+            Input::ConfigRejected { why } => self.config_rejected(&why, now),
+            Input::StoreFailed => {}
+            Input::StoreRecovered => self.record_everything(),
+            Input::ClockStepped { by } => self.clock_stepped(by, now),
+        }
+        self.settle(now)
+    }
+
+    /// The next instant of the pipeline clock at which the engine has something to do.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let groups = self.timers.first().map(|(at, _)| *at);
+        let notify = if self.hold_until.is_some() { self.hold_until } else { self.notify.deadline() };
+        [groups, notify, self.texts.deadline()].into_iter().flatten().min()
+    }
+
+    /// Does what is due, groups first, so that all alerts of a slot are in their groups before any
+    /// of these flushes.
+    fn settle(&mut self, now: Timestamp) -> Vec<Action> {
+        self.run_due_groups(now);
+        let waits = self.groups.values().any(Group::is_catching_up);
+        if self.hold_until.is_some_and(|until| now >= until || !waits) {
+            self.hold_until = None;
+        }
+        if self.hold_until.is_none() {
+            self.with_notify(|notify, effects| notify.wake(now, effects), now);
+            self.start_ready_jobs(now);
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    /// Makes a record true, and passes it on to the store.
+    fn commit(&mut self, record: Record) {
+        self.apply(&record);
+        self.out.push(Action::Record(record));
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.out.push(Action::Emit(event));
+    }
+}
+
+fn notify_settings(setup: &Setup, settings: Settings) -> crate::notify::Settings {
+    crate::notify::Settings {
+        seed: settings.seed,
+        dry_run: settings.dry_run,
+        external_url: Arc::clone(&setup.external_url),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use super::rule::template_name;
 use super::{AlertingRule, Expression, Place};
 
 /// An alerting rule as texts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredRule {
     /// The alert's name.
     pub alert: String,

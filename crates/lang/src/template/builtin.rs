@@ -101,7 +101,7 @@ pub(super) fn urlquery<'d>(_: &mut Env<'d>, args: Args<'_, 'd>) -> Outcome<'d> {
 }
 
 /// Go's `url.QueryEscape`.
-pub(super) fn query_escape(text: &str) -> String {
+pub fn query_escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -34,6 +34,7 @@ use std::fmt;
 
 use crate::model::{Diagnostic, Labels, Timestamp};
 use crate::regex::{Regex, RegexError};
+pub use builtin::query_escape;
 use tree::{List, Node};
 
 /// Nodes, commands and rounds of loops in one expansion, and what functions cost by the size of

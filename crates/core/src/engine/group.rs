@@ -1,0 +1,104 @@
+//! A rule group as the engine runs it, and the state of its present slot.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use stentor_lang::model::{Duration, Timestamp};
+
+use super::io::{Answer, EvalId, GroupName, QueryError};
+use super::rules::RuleNo;
+use super::slots::Schedule;
+use super::texts::TextAnswers;
+use crate::rulefile::RuleGroup;
+
+/// Names a group within this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct GroupId(pub(super) u64);
+
+/// Names a group's cursor durably: groups keep it through edits and when they move to another file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SlotKey {
+    /// The data source.
+    pub datasource: Arc<str>,
+    /// The group's name.
+    pub group: Arc<str>,
+    /// The place among groups of that name.
+    pub ordinal: u32,
+}
+
+/// A rule group.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) name: Arc<GroupName>,
+    pub(super) key: SlotKey,
+    pub(super) def: Arc<RuleGroup>,
+    pub(super) schedule: Schedule,
+    pub(super) query_offset: Duration,
+    /// Its alerting rules in the order of the file.
+    pub(super) rules: Vec<RuleNo>,
+    pub(super) run: Option<Run>,
+    /// Its entry among the engine's timers.
+    pub(super) timer: Option<Timestamp>,
+    pub(super) last_evaluation: Option<Timestamp>,
+    pub(super) evaluation_time: Duration,
+}
+
+impl Group {
+    pub(super) fn is_catching_up(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.from.is_some())
+    }
+}
+
+/// The slot that is being evaluated, or the slots that are being caught up.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// The slot; the last one of a catch-up.
+    pub(super) at: Timestamp,
+    /// The first slot of a catch-up; `None` for a live slot.
+    pub(super) from: Option<Timestamp>,
+    pub(super) started: Timestamp,
+    pub(super) deadline: Timestamp,
+    /// One for each rule of the group.
+    pub(super) rules: Vec<Progress>,
+    /// How many of them are not done.
+    pub(super) open: usize,
+}
+
+/// How far the evaluation of one rule has come.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// A catch-up query that waits for its turn.
+    Queued,
+    /// Asked, not answered.
+    Asked,
+    /// Answered; its labels need answers of their own.
+    Labels(Box<LabelQueries>),
+    /// Answered, or failed.
+    Done {
+        answer: Result<Answer, QueryError>,
+        texts: TextAnswers,
+        took: Duration,
+    },
+}
+
+/// What a rule with `query` in a label waits for.
+#[derive(Debug)]
+pub(super) struct LabelQueries {
+    pub(super) answer: Answer,
+    pub(super) texts: TextAnswers,
+    pub(super) open: BTreeMap<EvalId, String>,
+    pub(super) round: u32,
+    pub(super) took: Duration,
+}
+
+/// What a query is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A rule's expression.
+    Rule { group: GroupId, index: usize },
+    /// A query in a label of a rule.
+    Label { group: GroupId, index: usize },
+    /// A query in an annotation.
+    Text,
+}

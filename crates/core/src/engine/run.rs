@@ -1,0 +1,397 @@
+//! Slots: when a group is due its rules are asked side by side, and when all have answered, or the
+//! time is up, the answers are applied in the order of the file and notification gets one batch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use indexmap::IndexSet;
+use stentor_lang::model::{Duration, Labels, Timestamp};
+
+use super::evaluate::Missed;
+use super::group::{Asked, Group, GroupId, LabelQueries, Progress, Run};
+use super::io::{
+    Action, Answer, AnswerData, EvalId, Event, Query, QueryError, QueryErrorKind, QueryTime,
+};
+use super::record::Record;
+use super::rules::RuleNo;
+use super::texts::{MAX_QUERY_ROUNDS, TextAnswers};
+use super::{Engine, MAX_CATCH_UP, MAX_CATCH_UP_QUERIES, MAX_CATCH_UP_TIME, MAX_QUERY_TIME};
+
+impl Engine {
+    /// Starts the slots that are due and ends those whose time is up.
+    pub(super) fn run_due_groups(&mut self, now: Timestamp) {
+        while let Some((at, id)) = self.timers.first().copied()
+            && at <= now
+        {
+            let run = self.groups.get(&id).and_then(|group| group.run.as_ref());
+            match run.map(|run| run.deadline) {
+                Some(deadline) if deadline <= now => self.give_up(id, now),
+                Some(deadline) => self.set_timer(id, Some(deadline)),
+                None => self.start(id, now),
+            }
+        }
+    }
+
+    /// Moves a group's entry among the timers.
+    pub(super) fn set_timer(&mut self, id: GroupId, at: Option<Timestamp>) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        if let Some(old) = group.timer.take() {
+            self.timers.remove(&(old, id));
+        }
+        group.timer = at;
+        if let Some(at) = at {
+            self.timers.insert((at, id));
+        }
+    }
+
+    /// When a group without a run is due: the slot after its cursor, or the newest one where it
+    /// has none.
+    pub(super) fn schedule_next(&mut self, id: GroupId, now: Timestamp) {
+        let Some(group) = self.groups.get(&id) else { return };
+        let due = match self.cursors.get(&group.key) {
+            Some(cursor) => group.schedule.after(*cursor),
+            None => group.schedule.newest(now),
+        };
+        self.set_timer(id, Some(due));
+    }
+
+    /// Starts the slot that is due; where slots were missed, catches these up first.
+    fn start(&mut self, id: GroupId, now: Timestamp) {
+        let Some(group) = self.groups.get(&id) else { return };
+        let newest = group.schedule.newest(now);
+        let next = match self.cursors.get(&group.key) {
+            Some(cursor) => group.schedule.after(*cursor),
+            None => newest,
+        };
+        if next > newest {
+            self.set_timer(id, Some(next));
+            return;
+        }
+        let interval = group.schedule.interval();
+        let run = if next < newest {
+            let name = Arc::clone(&group.name);
+            let last = newest - interval;
+            let from = next.max(group.schedule.after(newest - MAX_CATCH_UP));
+            let count = group.schedule.between(next, last) + 1;
+            self.emit(Event::SlotsMissed { group: name, count });
+            Run::new(last, Some(from.min(last)), now, MAX_CATCH_UP_TIME)
+        } else {
+            Run::new(newest, None, now, interval.min(MAX_QUERY_TIME))
+        };
+        let blind_from = next.min(run.from.unwrap_or(next));
+        if run.from.is_some_and(|from| from > blind_from) {
+            self.blind_before(id, blind_from);
+        }
+        self.begin(id, run, now);
+    }
+
+    /// Asks for all rules of a run, as far as catch-ups may be asked at a time.
+    fn begin(&mut self, id: GroupId, mut run: Run, now: Timestamp) {
+        let Some(group) = self.groups.get(&id) else { return };
+        run.open = group.rules.len();
+        run.rules.resize_with(run.open, || Progress::Queued);
+        let (catch_up, deadline) = (run.from.is_some(), run.deadline);
+        let open = run.open;
+        self.groups.get_mut(&id).expect("invariant: looked up above").run = Some(run);
+        self.set_timer(id, Some(deadline));
+        if catch_up {
+            self.refuse_catch_up(id, now);
+            self.ask_queued();
+        } else {
+            for index in 0..open {
+                self.ask_rule(id, index);
+            }
+        }
+        self.finish_if_done(id, now);
+    }
+
+    /// A rule whose expression means something else over a range is blind for the missed slots.
+    fn refuse_catch_up(&mut self, id: GroupId, now: Timestamp) {
+        let Some(group) = self.groups.get(&id) else { return };
+        let cannot: Vec<usize> = (0..group.rules.len())
+            .filter(|index| !self.rules[&group.rules[*index]].def.can_catch_up())
+            .collect();
+        for index in cannot {
+            let error = QueryError {
+                kind: QueryErrorKind::Refused,
+                message: "the expression cannot be asked over a range of missed slots".to_owned(),
+            };
+            self.done(id, index, Err(error), TextAnswers::default(), Duration::ZERO);
+        }
+        self.finish_if_done(id, now);
+    }
+
+    /// Starts queued catch-up queries while there is room for them.
+    fn ask_queued(&mut self) {
+        let queued: Vec<(GroupId, usize)> = self
+            .groups
+            .iter()
+            .filter_map(|(id, group)| group.run.as_ref().map(|run| (*id, run)))
+            .flat_map(|(id, run)| run.queued().map(move |index| (id, index)))
+            .take(MAX_CATCH_UP_QUERIES.saturating_sub(self.catching_up))
+            .collect();
+        for (id, index) in queued {
+            self.catching_up += 1;
+            self.ask_rule(id, index);
+        }
+    }
+
+    fn ask_rule(&mut self, id: GroupId, index: usize) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let Some(run) = group.run.as_mut() else { return };
+        let rule = &self.rules[&group.rules[index]];
+        let offset = group.query_offset;
+        let time = match run.from {
+            None => QueryTime::Instant(run.at - offset),
+            Some(from) => QueryTime::Range {
+                start: from - offset,
+                end: run.at - offset,
+                step: group.schedule.interval(),
+            },
+        };
+        run.rules[index] = Progress::Asked;
+        let query = Query {
+            eval: EvalId(self.next_eval),
+            datasource: Arc::clone(&rule.def.datasource.name),
+            expr: Arc::clone(&rule.def.rule.expr.text),
+            time,
+            deadline: run.deadline,
+            known_shape: rule.state.shape().cloned(),
+        };
+        self.next_eval += 1;
+        self.asked.insert(query.eval, Asked::Rule { group: id, index });
+        self.out.push(Action::Query(query));
+    }
+
+    /// Takes an answer to whatever asked for it.
+    pub(super) fn answered(
+        &mut self,
+        eval: EvalId,
+        answer: Result<Answer, QueryError>,
+        now: Timestamp,
+    ) {
+        match self.asked.remove(&eval) {
+            None => self.emit(Event::UnknownId { kind: "query" }),
+            Some(Asked::Text) => self.text_answered(eval, answer, now),
+            Some(Asked::Rule { group, index }) => self.rule_answered(group, index, answer, now),
+            Some(Asked::Label { group, index }) => {
+                self.label_answered(group, index, eval, answer, now);
+            }
+        }
+    }
+
+    fn rule_answered(
+        &mut self,
+        id: GroupId,
+        index: usize,
+        answer: Result<Answer, QueryError>,
+        now: Timestamp,
+    ) {
+        let Some(group) = self.groups.get(&id) else { return };
+        let Some(run) = &group.run else { return };
+        let took = now.since(run.started);
+        let catch_up = run.from.is_some();
+        let asks = !catch_up && self.rules[&group.rules[index]].def.labels_query();
+        match answer {
+            Ok(answer) if asks => {
+                let labels = LabelQueries {
+                    answer,
+                    texts: TextAnswers::default(),
+                    open: BTreeMap::new(),
+                    round: 0,
+                    took,
+                };
+                self.ask_labels(id, index, labels);
+            }
+            answer => self.done(id, index, answer, TextAnswers::default(), took),
+        }
+        if catch_up {
+            self.catching_up = self.catching_up.saturating_sub(1);
+            self.ask_queued();
+        }
+        self.finish_if_done(id, now);
+    }
+
+    /// Asks what the labels of an answer need, or goes on where they need nothing more.
+    fn ask_labels(&mut self, id: GroupId, index: usize, mut labels: LabelQueries) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let Some(run) = group.run.as_mut() else { return };
+        let rule = &self.rules[&group.rules[index]];
+        let needs = match &labels.answer.data {
+            AnswerData::Vector { shape, values } if labels.round < MAX_QUERY_ROUNDS => {
+                labels.texts.label_needs(&rule.def, shape, values, run.at)
+            }
+            AnswerData::Vector { .. } | AnswerData::Matrix(_) => Vec::new(),
+        };
+        if needs.is_empty() {
+            let LabelQueries { answer, texts, took, .. } = labels;
+            self.done(id, index, Ok(answer), texts, took);
+            return;
+        }
+        labels.round += 1;
+        for expr in needs {
+            let query = Query {
+                eval: EvalId(self.next_eval),
+                datasource: Arc::clone(&rule.def.datasource.name),
+                expr: expr.as_str().into(),
+                time: QueryTime::Instant(run.at),
+                deadline: run.deadline,
+                known_shape: None,
+            };
+            self.next_eval += 1;
+            labels.open.insert(query.eval, expr);
+            self.asked.insert(query.eval, Asked::Label { group: id, index });
+            self.out.push(Action::Query(query));
+        }
+        run.rules[index] = Progress::Labels(Box::new(labels));
+    }
+
+    fn label_answered(
+        &mut self,
+        id: GroupId,
+        index: usize,
+        eval: EvalId,
+        answer: Result<Answer, QueryError>,
+        now: Timestamp,
+    ) {
+        let Some(run) = self.groups.get_mut(&id).and_then(|group| group.run.as_mut()) else {
+            return;
+        };
+        let Some(Progress::Labels(labels)) = run.rules.get_mut(index) else { return };
+        if let Some(expr) = labels.open.remove(&eval) {
+            labels.texts.set(expr, answer);
+        }
+        if labels.open.is_empty() {
+            let Progress::Labels(labels) =
+                std::mem::replace(&mut run.rules[index], Progress::Asked)
+            else {
+                return;
+            };
+            self.ask_labels(id, index, *labels);
+            self.finish_if_done(id, now);
+        }
+    }
+
+    fn done(
+        &mut self,
+        id: GroupId,
+        index: usize,
+        answer: Result<Answer, QueryError>,
+        texts: TextAnswers,
+        took: Duration,
+    ) {
+        let Some(run) = self.groups.get_mut(&id).and_then(|group| group.run.as_mut()) else {
+            return;
+        };
+        if !matches!(run.rules[index], Progress::Done { .. }) {
+            run.open -= 1;
+        }
+        run.rules[index] = Progress::Done { answer, texts, took };
+    }
+
+    /// The time of a run is up: what has not answered has failed.
+    fn give_up(&mut self, id: GroupId, now: Timestamp) {
+        let Some(group) = self.groups.get(&id) else { return };
+        let Some(run) = &group.run else { return };
+        let took = now.since(run.started);
+        let open: Vec<usize> = (0..run.rules.len())
+            .filter(|index| !matches!(run.rules[*index], Progress::Done { .. }))
+            .collect();
+        self.forget_queries(|asked| {
+            matches!(asked, Asked::Rule { group, .. } | Asked::Label { group, .. } if *group == id)
+        });
+        for index in open {
+            let error = QueryError {
+                kind: QueryErrorKind::Timeout,
+                message: format!("no answer within {took}"),
+            };
+            self.done(id, index, Err(error), TextAnswers::default(), took);
+        }
+        self.finish_if_done(id, now);
+        self.ask_queued();
+    }
+
+    /// Forgets queries under way; their answers will be dropped.
+    pub(super) fn forget_queries(&mut self, which: impl Fn(&Asked) -> bool) {
+        let groups = &self.groups;
+        let mut catch_ups = 0;
+        self.asked.retain(|_, asked| {
+            let gone = which(asked);
+            if let (true, Asked::Rule { group, .. }) = (gone, &*asked) {
+                catch_ups += usize::from(groups.get(group).is_some_and(Group::is_catching_up));
+            }
+            !gone
+        });
+        self.catching_up = self.catching_up.saturating_sub(catch_ups);
+    }
+
+    /// Applies a run whose rules are all done, and plans the next.
+    fn finish_if_done(&mut self, id: GroupId, now: Timestamp) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let Some(run) = group.run.take_if(|run| run.open == 0) else { return };
+        let rules = group.rules.clone();
+        let key = group.key.clone();
+        let (interval, offset) = (group.schedule.interval(), group.query_offset);
+        let name = Arc::clone(&group.name);
+        let mut touched = IndexSet::new();
+        let live = run.from.is_none();
+        for (no, progress) in rules.iter().zip(run.rules) {
+            if let Progress::Done { answer, texts, took } = progress {
+                match run.from {
+                    None => self.evaluate_live(*no, answer, &texts, took, run.at, &mut touched),
+                    Some(from) => {
+                        let missed = Missed { from, to: run.at, interval, offset };
+                        self.evaluate_missed(*no, answer, missed, &mut touched);
+                    }
+                }
+            }
+        }
+        self.tell_notify(&touched, run.at, now);
+        self.commit(Record::Cursor { key, at: Some(run.at) });
+        self.judge_group(id, &rules, now);
+        if live {
+            let took = now.since(run.started);
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.last_evaluation = Some(run.at);
+                group.evaluation_time = took;
+            }
+            self.emit(Event::SlotDone { group: name, at: run.at, took });
+        }
+        self.schedule_next(id, now);
+    }
+
+    /// Slots too old to be caught up are a blind spell of every rule of the group.
+    fn blind_before(&mut self, id: GroupId, from: Timestamp) {
+        let Some(group) = self.groups.get(&id) else { return };
+        for no in group.rules.clone() {
+            self.mark_blind(no, from);
+        }
+    }
+
+    /// Tells notification what became of the alerts with these labels.
+    pub(super) fn tell_notify(&mut self, touched: &IndexSet<Labels>, at: Timestamp, now: Timestamp) {
+        let arrivals = self.arrivals(touched, at);
+        if !arrivals.is_empty() {
+            self.with_notify(|notify, effects| notify.arrive(&arrivals, now, effects), now);
+        }
+    }
+
+    pub(super) fn next_rule_no(&mut self) -> RuleNo {
+        let no = RuleNo(self.next_rule);
+        self.next_rule += 1;
+        no
+    }
+}
+
+impl Run {
+    fn new(at: Timestamp, from: Option<Timestamp>, now: Timestamp, time: Duration) -> Self {
+        Self { at, from, started: now, deadline: now + time, rules: Vec::new(), open: 0 }
+    }
+
+    fn queued(&self) -> impl Iterator<Item = usize> {
+        let queued = |(index, rule): (usize, &Progress)| {
+            matches!(rule, Progress::Queued).then_some(index)
+        };
+        self.rules.iter().enumerate().filter_map(queued)
+    }
+}
