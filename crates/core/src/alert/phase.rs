@@ -80,23 +80,51 @@ pub struct Holds {
 /// and a firing alert never goes back to pending (there a raised `for` or a clock that was stepped
 /// back does that). A pending alert whose `active_at` lies in the future, after such a step,
 /// begins anew.
-pub fn step(rule: Holds, before: Option<Phase>, presence: Presence, at: Timestamp) -> Option<Phase> {
+pub fn step(
+    rule: Holds,
+    before: Option<Phase>,
+    presence: Presence,
+    at: Timestamp,
+) -> Option<Phase> {
     use Phase::{Firing, Pending, Resolved};
     use Presence::{Absent, Present, Unknown};
     match (before, presence) {
         (before, Unknown) => before,
         (None | Some(Resolved { .. }), Present) => Some(pend(rule, at, at)),
         (Some(Pending { active_at }), Present) => Some(pend(rule, active_at.min(at), at)),
-        (Some(Firing { active_at, fired_at, .. }), Present) => {
-            Some(Firing { active_at, fired_at, absent_since: None })
-        }
+        (
+            Some(Firing {
+                active_at,
+                fired_at,
+                ..
+            }),
+            Present,
+        ) => Some(Firing {
+            active_at,
+            fired_at,
+            absent_since: None,
+        }),
         (None | Some(Pending { .. }), Absent) => None,
-        (Some(Firing { active_at, fired_at, absent_since }), Absent) => {
+        (
+            Some(Firing {
+                active_at,
+                fired_at,
+                absent_since,
+            }),
+            Absent,
+        ) => {
             let since = absent_since.unwrap_or(at).min(at);
             if at.since(since) < rule.keep_firing_for {
-                Some(Firing { active_at, fired_at, absent_since: Some(since) })
+                Some(Firing {
+                    active_at,
+                    fired_at,
+                    absent_since: Some(since),
+                })
             } else {
-                Some(Resolved { fired_at, resolved_at: at })
+                Some(Resolved {
+                    fired_at,
+                    resolved_at: at,
+                })
             }
         }
         (resolved @ Some(Resolved { resolved_at, .. }), Absent) => {
@@ -108,7 +136,11 @@ pub fn step(rule: Holds, before: Option<Phase>, presence: Presence, at: Timestam
 /// Pending, or firing at once where the condition has held long enough.
 fn pend(rule: Holds, active_at: Timestamp, at: Timestamp) -> Phase {
     if at.since(active_at) >= rule.hold {
-        Phase::Firing { active_at, fired_at: at, absent_since: None }
+        Phase::Firing {
+            active_at,
+            fired_at: at,
+            absent_since: None,
+        }
     } else {
         Phase::Pending { active_at }
     }
@@ -128,11 +160,18 @@ mod tests {
         match phase {
             None => "-".to_owned(),
             Some(Phase::Pending { active_at }) => format!("pending({})", m(active_at)),
-            Some(Phase::Firing { active_at, fired_at, absent_since }) => {
+            Some(Phase::Firing {
+                active_at,
+                fired_at,
+                absent_since,
+            }) => {
                 let absent = absent_since.map_or(String::new(), |at| format!(", absent {}", m(at)));
                 format!("firing({}, {}{absent})", m(active_at), m(fired_at))
             }
-            Some(Phase::Resolved { fired_at, resolved_at }) => {
+            Some(Phase::Resolved {
+                fired_at,
+                resolved_at,
+            }) => {
                 format!("resolved({}, {})", m(fired_at), m(resolved_at))
             }
         }
@@ -167,15 +206,35 @@ mod tests {
             "pppa",
             &["pending(0)", "pending(0)", "firing(0, 2)", "resolved(2, 3)"],
         );
-        timeline(2, 0, "papp", &["pending(0)", "-", "pending(2)", "pending(2)"]);
+        timeline(
+            2,
+            0,
+            "papp",
+            &["pending(0)", "-", "pending(2)", "pending(2)"],
+        );
         timeline(0, 0, "pa", &["firing(0, 0)", "resolved(0, 1)"]);
     }
 
     #[test]
     fn not_knowing_changes_nothing_and_counts_towards_for() {
         timeline(2, 0, "uup", &["-", "-", "pending(2)"]);
-        timeline(2, 0, "puup", &["pending(0)", "pending(0)", "pending(0)", "firing(0, 3)"]);
-        timeline(0, 0, "puua", &["firing(0, 0)", "firing(0, 0)", "firing(0, 0)", "resolved(0, 3)"]);
+        timeline(
+            2,
+            0,
+            "puup",
+            &["pending(0)", "pending(0)", "pending(0)", "firing(0, 3)"],
+        );
+        timeline(
+            0,
+            0,
+            "puua",
+            &[
+                "firing(0, 0)",
+                "firing(0, 0)",
+                "firing(0, 0)",
+                "resolved(0, 3)",
+            ],
+        );
         timeline(
             0,
             2,
@@ -209,8 +268,14 @@ mod tests {
 
     #[test]
     fn a_resolved_alert_is_forgotten_or_begins_anew() {
-        let rule = Holds { hold: Duration::ZERO, keep_firing_for: Duration::ZERO };
-        let resolved = Some(Phase::Resolved { fired_at: t(0), resolved_at: t(1) });
+        let rule = Holds {
+            hold: Duration::ZERO,
+            keep_firing_for: Duration::ZERO,
+        };
+        let resolved = Some(Phase::Resolved {
+            fired_at: t(0),
+            resolved_at: t(1),
+        });
         assert_eq!(step(rule, resolved, Absent, t(16)), resolved);
         assert_eq!(step(rule, resolved, Absent, t(17)), None);
         assert_eq!(step(rule, resolved, Unknown, t(99)), resolved);
@@ -225,12 +290,20 @@ mod tests {
             let firing = times().flat_map(move |active_at| {
                 times().flat_map(move |fired_at| {
                     [None, Some(t(2)), Some(t(4))].map(|absent_since| {
-                        Some(Phase::Firing { active_at, fired_at, absent_since })
+                        Some(Phase::Firing {
+                            active_at,
+                            fired_at,
+                            absent_since,
+                        })
                     })
                 })
             });
-            let resolved = times()
-                .map(|resolved_at| Some(Phase::Resolved { fired_at: t(0), resolved_at }));
+            let resolved = times().map(|resolved_at| {
+                Some(Phase::Resolved {
+                    fired_at: t(0),
+                    resolved_at,
+                })
+            });
             let pending = times().map(|active_at| Some(Phase::Pending { active_at }));
             pending.chain(firing).chain(resolved).chain([None])
         };
@@ -271,19 +344,32 @@ mod tests {
         }
         if presence == Present {
             assert!(active(after), "{case}");
-            assert!(fires(after) || !fires(before), "no way back to pending: {case}");
+            assert!(
+                fires(after) || !fires(before),
+                "no way back to pending: {case}"
+            );
             assert!(fires(after) || !rule.hold.is_zero(), "{case}");
         }
         if presence == Absent && fires(after) {
             assert!(fires(before) && !rule.keep_firing_for.is_zero(), "{case}");
         }
         if presence == Absent && fires(before) && !fires(after) {
-            assert!(matches!(after, Some(Phase::Resolved { resolved_at, .. }) if resolved_at == at));
+            assert!(
+                matches!(after, Some(Phase::Resolved { resolved_at, .. }) if resolved_at == at)
+            );
         }
         if let (Some(Phase::Pending { active_at }), true) = (after, presence == Present) {
             assert!(active_at <= at && at.since(active_at) < rule.hold, "{case}");
         }
-        if let (false, Some(Phase::Firing { fired_at, active_at, .. })) = (fires(before), after) {
+        if let (
+            false,
+            Some(Phase::Firing {
+                fired_at,
+                active_at,
+                ..
+            }),
+        ) = (fires(before), after)
+        {
             assert_eq!(fired_at, at, "{case}");
             assert!(at.since(active_at) >= rule.hold, "{case}");
         }

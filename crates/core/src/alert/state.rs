@@ -159,15 +159,24 @@ impl RuleState {
                 None => fresh.push(index),
             }
         }
-        let gone = if believe_absence { Presence::Absent } else { Presence::Unknown };
+        let gone = if believe_absence {
+            Presence::Absent
+        } else {
+            Presence::Unknown
+        };
         for no in absent {
-            let Some(known) = self.get(InstanceNo(*no)) else { continue };
+            let Some(known) = self.get(InstanceNo(*no)) else {
+                continue;
+            };
             let after = step(rule, Some(known.phase), gone, at);
             if after != Some(known.phase) {
                 changes.steps.push(Step {
                     no: InstanceNo(*no),
                     before: Some(known.phase),
-                    after: after.map(|phase| Instance { phase, ..known.clone() }),
+                    after: after.map(|phase| Instance {
+                        phase,
+                        ..known.clone()
+                    }),
                 });
             }
         }
@@ -188,7 +197,10 @@ impl RuleState {
     ) {
         if limit > 0 && !fresh.is_empty() {
             let ended = |step: &&Step| step.after.as_ref().is_none_or(|i| !i.phase.is_active());
-            let known = self.iter().filter(|(_, instance)| instance.phase.is_active()).count();
+            let known = self
+                .iter()
+                .filter(|(_, instance)| instance.phase.is_active())
+                .count();
             let active = known.saturating_sub(changes.steps.iter().filter(ended).count());
             let room = limit.saturating_sub(active);
             if fresh.len() > room {
@@ -200,10 +212,18 @@ impl RuleState {
         let mut numbers = self.free.iter().rev().copied().chain(self.next_number()..);
         changes.steps.reserve(fresh.len());
         for index in fresh {
-            let no = InstanceNo(numbers.next().expect("invariant: fewer alerts than numbers"));
+            let no = InstanceNo(
+                numbers
+                    .next()
+                    .expect("invariant: fewer alerts than numbers"),
+            );
             let after = step(rule, None, Presence::Present, at);
             let after = after.map(|phase| answer.instance(index, phase));
-            changes.steps.push(Step { no, before: None, after });
+            changes.steps.push(Step {
+                no,
+                before: None,
+                after,
+            });
         }
     }
 
@@ -211,7 +231,10 @@ impl RuleState {
     fn find(&self, answer: &Found<'_>) -> Result<(Vec<u32>, Vec<u32>), EvalError> {
         let count = answer.labels.len();
         if count > MAX_ALERTS_PER_RULE {
-            return Err(EvalError::TooMany { count, limit: MAX_ALERTS_PER_RULE });
+            return Err(EvalError::TooMany {
+                count,
+                limit: MAX_ALERTS_PER_RULE,
+            });
         }
         let mut seen = vec![false; self.instances.len()];
         let mut fresh = indexmap::IndexSet::new();
@@ -228,7 +251,9 @@ impl RuleState {
                 }
             };
             if again {
-                return Err(EvalError::DuplicateLabels { labels: labels.clone() });
+                return Err(EvalError::DuplicateLabels {
+                    labels: labels.clone(),
+                });
             }
         }
         let absent = self.iter().map(|(no, _)| no).filter(|no| !seen[no.index()]);
@@ -236,7 +261,9 @@ impl RuleState {
     }
 
     fn has_shape_of(&self, answer: &Found<'_>) -> bool {
-        self.shape.as_ref().is_some_and(|shape| Arc::ptr_eq(shape, answer.shape))
+        self.shape
+            .as_ref()
+            .is_some_and(|shape| Arc::ptr_eq(shape, answer.shape))
             && Arc::ptr_eq(&self.labels, answer.labels)
     }
 
@@ -281,7 +308,11 @@ impl RuleState {
             self.absent = absent.map(|no| no.0).collect();
         }
         for (index, no) in self.slots.iter().enumerate() {
-            if let Some(instance) = self.instances.get_mut(*no as usize).and_then(Option::as_mut) {
+            if let Some(instance) = self
+                .instances
+                .get_mut(*no as usize)
+                .and_then(Option::as_mut)
+            {
                 instance.value = answer.values[index];
                 if instance.series != answer.shape.series[index] {
                     instance.series = answer.shape.series[index].clone();
@@ -326,7 +357,10 @@ mod tests {
     use super::*;
     use stentor_lang::model::Duration;
 
-    const RULE: Holds = Holds { hold: Duration::ZERO, keep_firing_for: Duration::ZERO };
+    const RULE: Holds = Holds {
+        hold: Duration::ZERO,
+        keep_firing_for: Duration::ZERO,
+    };
 
     struct Rule {
         state: RuleState,
@@ -337,12 +371,20 @@ mod tests {
 
     impl Rule {
         fn new(limit: usize) -> Self {
-            Self { state: RuleState::default(), limit, at: 0, last: None }
+            Self {
+                state: RuleState::default(),
+                limit,
+                at: 0,
+                last: None,
+            }
         }
 
         /// Evaluates with one result for each name; says what changed.
         fn eval(&mut self, names: &[&str], believe: bool) -> Result<String, EvalError> {
-            let series: Vec<_> = names.iter().map(|n| Labels::from_pairs([("a", *n)])).collect();
+            let series: Vec<_> = names
+                .iter()
+                .map(|n| Labels::from_pairs([("a", *n)]))
+                .collect();
             let shape = match self.last.take() {
                 Some(last) if last.0.series == series => last,
                 _ => {
@@ -351,7 +393,11 @@ mod tests {
                 }
             };
             let values = vec![1.0; names.len()];
-            let found = Found { shape: &shape.0, labels: &shape.1, values: &values };
+            let found = Found {
+                shape: &shape.0,
+                labels: &shape.1,
+                values: &values,
+            };
             self.at += 60_000;
             let at = Timestamp::from_millis(self.at);
             let changes = self.state.advance(RULE, self.limit, &found, believe, at)?;
@@ -370,8 +416,15 @@ mod tests {
 
         fn say(&self, step: &Step) -> String {
             let known = self.state.get(step.no).or(step.after.as_ref());
-            let name = known.expect("known before or after").labels.get("a").to_owned();
-            let word = step.after.as_ref().map_or("gone", |after| after.phase.as_str());
+            let name = known
+                .expect("known before or after")
+                .labels
+                .get("a")
+                .to_owned();
+            let word = step
+                .after
+                .as_ref()
+                .map_or("gone", |after| after.phase.as_str());
             format!("{name} {word}")
         }
     }
@@ -383,8 +436,14 @@ mod tests {
         assert_eq!(rule.eval(&["x", "y"], true).unwrap(), "");
         assert_eq!(rule.eval(&["y"], true).unwrap(), "x inactive");
         assert_eq!(rule.eval(&["y"], true).unwrap(), "");
-        assert_eq!(rule.eval(&["z", "y", "x"], true).unwrap(), "x firing, z firing");
-        assert_eq!(rule.eval(&[], true).unwrap(), "x inactive, y inactive, z inactive");
+        assert_eq!(
+            rule.eval(&["z", "y", "x"], true).unwrap(),
+            "x firing, z firing"
+        );
+        assert_eq!(
+            rule.eval(&[], true).unwrap(),
+            "x inactive, y inactive, z inactive"
+        );
         rule.at += 16 * 60_000;
         assert_eq!(rule.eval(&[], true).unwrap(), "x gone, y gone, z gone");
         assert!(rule.state.is_empty());
@@ -405,7 +464,10 @@ mod tests {
         let mut rule = Rule::new(0);
         rule.eval(&["x"], true).unwrap();
         for names in [&["y", "y"][..], &["x", "x"], &["x", "y", "x"]] {
-            assert!(matches!(rule.eval(names, true), Err(EvalError::DuplicateLabels { .. })));
+            assert!(matches!(
+                rule.eval(names, true),
+                Err(EvalError::DuplicateLabels { .. })
+            ));
         }
         assert_eq!(rule.eval(&["x"], true).unwrap(), "");
     }
@@ -414,8 +476,17 @@ mod tests {
     fn over_its_limit_a_rule_keeps_what_it_has_and_takes_the_first_labels() {
         let mut rule = Rule::new(2);
         assert_eq!(rule.eval(&["m"], true).unwrap(), "m firing");
-        assert_eq!(rule.eval(&["z", "m", "b", "a"], true).unwrap(), "a firing, 2 over limit");
-        assert_eq!(rule.eval(&["z", "m", "b", "a"], true).unwrap(), "2 over limit");
-        assert_eq!(rule.eval(&["z", "b", "a"], true).unwrap(), "m inactive, b firing, 1 over limit");
+        assert_eq!(
+            rule.eval(&["z", "m", "b", "a"], true).unwrap(),
+            "a firing, 2 over limit"
+        );
+        assert_eq!(
+            rule.eval(&["z", "m", "b", "a"], true).unwrap(),
+            "2 over limit"
+        );
+        assert_eq!(
+            rule.eval(&["z", "b", "a"], true).unwrap(),
+            "m inactive, b firing, 1 over limit"
+        );
     }
 }

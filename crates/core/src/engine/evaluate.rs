@@ -68,7 +68,11 @@ impl Engine {
     ) {
         let answered = answer.is_ok();
         let failed = match answer {
-            Ok(Answer { data: AnswerData::Vector { shape, values }, partial, .. }) => {
+            Ok(Answer {
+                data: AnswerData::Vector { shape, values },
+                partial,
+                ..
+            }) => {
                 let partial_why = partial.clone();
                 let slot = Slot {
                     at,
@@ -80,7 +84,10 @@ impl Engine {
                 let failed = self.evaluate(no, &slot, texts, touched).err();
                 failed.map(Arc::from).or(partial_why)
             }
-            Ok(Answer { data: AnswerData::Matrix(_), .. }) => {
+            Ok(Answer {
+                data: AnswerData::Matrix(_),
+                ..
+            }) => {
                 self.mark_blind(no, at);
                 Some(Arc::from("the data source answered with a range vector"))
             }
@@ -89,7 +96,9 @@ impl Engine {
                 Some(Arc::from(error.message))
             }
         };
-        let Some(rule) = self.rules.get_mut(&no) else { return };
+        let Some(rule) = self.rules.get_mut(&no) else {
+            return;
+        };
         rule.answered = answered;
         rule.last_evaluation = Some(at);
         rule.evaluation_time = took;
@@ -112,8 +121,18 @@ impl Engine {
         missed: Missed,
         touched: &mut IndexSet<Labels>,
     ) {
-        let Missed { from, to, interval, offset } = missed;
-        let Ok(Answer { data: AnswerData::Matrix(series), partial, .. }) = answer else {
+        let Missed {
+            from,
+            to,
+            interval,
+            offset,
+        } = missed;
+        let Ok(Answer {
+            data: AnswerData::Matrix(series),
+            partial,
+            ..
+        }) = answer
+        else {
             self.mark_blind(no, from);
             return;
         };
@@ -121,8 +140,13 @@ impl Engine {
         let mut at = from;
         while at <= to {
             let (shape, values) = slots.at(at - offset);
-            let slot =
-                Slot { at, shape: &shape, values: &values, partial: partial.is_some(), live: false };
+            let slot = Slot {
+                at,
+                shape: &shape,
+                values: &values,
+                partial: partial.is_some(),
+                live: false,
+            };
             // What a rule cannot take here it cannot take live either, and says so then.
             let _ = self.evaluate(no, &slot, &TextAnswers::default(), touched);
             at += interval;
@@ -137,9 +161,15 @@ impl Engine {
         texts: &TextAnswers,
         touched: &mut IndexSet<Labels>,
     ) -> Result<(), String> {
-        let Some(rule) = self.rules.get_mut(&no) else { return Ok(()) };
+        let Some(rule) = self.rules.get_mut(&no) else {
+            return Ok(());
+        };
         let labels = texts.labels(&rule.def, &rule.state, slot.shape, slot.values, slot.at);
-        let found = Found { shape: slot.shape, labels: &labels, values: slot.values };
+        let found = Found {
+            shape: slot.shape,
+            labels: &labels,
+            values: slot.values,
+        };
         let seen = if slot.partial { Seen::Part } else { Seen::All };
         let sight = rule.sight.after(seen, slot.at);
         let believe = sight.believes_absence(slot.at);
@@ -179,7 +209,11 @@ impl Engine {
             }
             let after = step.after.clone();
             let instance = step.no;
-            self.commit(Record::Instance { rule: no, no: instance, row: step.after });
+            self.commit(Record::Instance {
+                rule: no,
+                no: instance,
+                row: step.after,
+            });
             self.note_source(no, instance, before.as_ref(), after.as_ref(), touched);
         }
     }
@@ -196,17 +230,22 @@ impl Engine {
         let fires = |instance: Option<&Instance>| instance.is_some_and(|i| i.phase.is_firing());
         let source = Source { rule: no, instance };
         let (was, is) = (fires(before), fires(after));
-        let Some(labels) = after.or(before).map(|instance| &instance.labels) else { return };
+        let Some(labels) = after.or(before).map(|instance| &instance.labels) else {
+            return;
+        };
         if was == is && after.is_some() {
             return;
         }
         let labels = self.rules[&no].def.final_labels(labels);
         if is {
-            let sources = self.sources.entry(labels.clone()).or_insert_with(|| Sources {
-                firing: Vec::new(),
-                last: source,
-                end_reason: None,
-            });
+            let sources = self
+                .sources
+                .entry(labels.clone())
+                .or_insert_with(|| Sources {
+                    firing: Vec::new(),
+                    last: source,
+                    end_reason: None,
+                });
             sources.firing.push(source);
             sources.end_reason = None;
         } else if let Some(sources) = self.sources.get_mut(&labels) {
@@ -232,9 +271,14 @@ impl Engine {
         before: Option<&Instance>,
         at: Timestamp,
     ) {
-        let Some(known) = step.after.as_ref().or(before) else { return };
+        let Some(known) = step.after.as_ref().or(before) else {
+            return;
+        };
         let name = |phase: Option<Phase>| phase.map_or("inactive", |phase| phase.as_str());
-        let (from, to) = (name(step.before), name(step.after.as_ref().map(|after| after.phase)));
+        let (from, to) = (
+            name(step.before),
+            name(step.after.as_ref().map(|after| after.phase)),
+        );
         if from == to {
             return;
         }
@@ -244,7 +288,10 @@ impl Engine {
                 format!("{} since becoming active", at.since(active_at))
             }
             Some(Phase::Resolved { fired_at, .. }) => {
-                format!("the condition no longer holds, after firing for {}", at.since(fired_at))
+                format!(
+                    "the condition no longer holds, after firing for {}",
+                    at.since(fired_at)
+                )
             }
             None => "the condition no longer holds".to_owned(),
         };
@@ -261,18 +308,25 @@ impl Engine {
 
     /// A slot of a rule brought nothing.
     pub(super) fn mark_blind(&mut self, no: RuleNo, at: Timestamp) {
-        let Some(rule) = self.rules.get(&no) else { return };
+        let Some(rule) = self.rules.get(&no) else {
+            return;
+        };
         self.set_sight(no, rule.sight.after(Seen::Nothing, at));
     }
 
     /// Remembers how a rule sees, and records it where alerts depend on it.
     fn set_sight(&mut self, no: RuleNo, sight: super::gaps::Sight) {
-        let Some(rule) = self.rules.get_mut(&no) else { return };
+        let Some(rule) = self.rules.get_mut(&no) else {
+            return;
+        };
         let changed = std::mem::replace(&mut rule.sight, sight) != sight;
         let needed = !rule.state.is_empty();
         if needed && (changed || !rule.recorded) {
             let row = RuleRow::of(rule);
-            self.commit(Record::Rule { no, row: Some(Box::new(row)) });
+            self.commit(Record::Rule {
+                no,
+                row: Some(Box::new(row)),
+            });
         } else if !needed && rule.recorded {
             self.commit(Record::Rule { no, row: None });
         }
@@ -294,7 +348,10 @@ impl Engine {
                     Change::Ended { at, reason }
                 }
             };
-            Arrival { labels: labels.clone(), change }
+            Arrival {
+                labels: labels.clone(),
+                change,
+            }
         };
         touched.iter().map(arrival).collect()
     }
@@ -308,7 +365,10 @@ impl Engine {
         let mut known: BTreeMap<Labels, Sources> = BTreeMap::new();
         for (no, rule) in &self.rules {
             for (instance, state) in rule.state.iter() {
-                let source = Source { rule: *no, instance };
+                let source = Source {
+                    rule: *no,
+                    instance,
+                };
                 if matches!(state.phase, Phase::Pending { .. }) {
                     continue;
                 }
@@ -334,7 +394,9 @@ impl Engine {
         at: Timestamp,
         touched: &mut IndexSet<Labels>,
     ) {
-        let Some(rule) = self.rules.get(&no) else { return };
+        let Some(rule) = self.rules.get(&no) else {
+            return;
+        };
         let def = Arc::clone(&rule.def);
         let active: Vec<(InstanceNo, Instance)> = rule
             .state
@@ -345,17 +407,24 @@ impl Engine {
         for (instance, before) in active {
             let after = match before.phase {
                 Phase::Firing { fired_at, .. } => Some(Instance {
-                    phase: Phase::Resolved { fired_at, resolved_at: at },
+                    phase: Phase::Resolved {
+                        fired_at,
+                        resolved_at: at,
+                    },
                     ..before.clone()
                 }),
                 Phase::Pending { .. } | Phase::Resolved { .. } => None,
             };
-            self.commit(Record::Instance { rule: no, no: instance, row: after.clone() });
+            self.commit(Record::Instance {
+                rule: no,
+                no: instance,
+                row: after.clone(),
+            });
             self.note_source(no, instance, Some(&before), after.as_ref(), touched);
-            if let Some(sources) = self.sources.get_mut(&def.final_labels(&before.labels)) {
-                if sources.firing.is_empty() {
-                    sources.end_reason = Some(Arc::clone(reason));
-                }
+            if let Some(sources) = self.sources.get_mut(&def.final_labels(&before.labels))
+                && sources.firing.is_empty()
+            {
+                sources.end_reason = Some(Arc::clone(reason));
             }
         }
     }
@@ -371,7 +440,11 @@ struct SlotsOf {
 
 impl SlotsOf {
     fn new(series: Vec<Series>) -> Self {
-        Self { next: vec![0; series.len()], series, last: None }
+        Self {
+            next: vec![0; series.len()],
+            series,
+            last: None,
+        }
     }
 
     /// The instant vector at a time; times must be asked in order.
@@ -380,7 +453,11 @@ impl SlotsOf {
         let mut values = Vec::new();
         for (index, series) in self.series.iter().enumerate() {
             let next = &mut self.next[index];
-            while series.samples.get(*next).is_some_and(|sample| sample.at < at) {
+            while series
+                .samples
+                .get(*next)
+                .is_some_and(|sample| sample.at < at)
+            {
                 *next += 1;
             }
             if let Some(sample) = series.samples.get(*next).filter(|sample| sample.at == at) {
@@ -391,7 +468,10 @@ impl SlotsOf {
         let shape = match &self.last {
             Some((same, shape)) if *same == present => Arc::clone(shape),
             _ => {
-                let series = present.iter().map(|at| self.series[*at].labels.clone()).collect();
+                let series = present
+                    .iter()
+                    .map(|at| self.series[*at].labels.clone())
+                    .collect();
                 let shape = Arc::new(Shape { series });
                 self.last = Some((present, Arc::clone(&shape)));
                 shape

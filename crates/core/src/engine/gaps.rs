@@ -34,16 +34,21 @@ impl Sight {
     #[must_use]
     pub fn after(self, seen: Seen, at: Timestamp) -> Self {
         match (seen, self.blind_since) {
-            (Seen::All, None) => {
-                Self { settle_until: self.settle_until.filter(|until| at < *until), ..self }
-            }
+            (Seen::All, None) => Self {
+                settle_until: self.settle_until.filter(|until| at < *until),
+                ..self
+            },
             (Seen::All, Some(since)) => {
                 let spell = at.since(since).min(MAX_SETTLE);
-                Self { blind_since: None, settle_until: self.settle_until.max(Some(at + spell)) }
+                Self {
+                    blind_since: None,
+                    settle_until: self.settle_until.max(Some(at + spell)),
+                }
             }
-            (Seen::Part | Seen::Nothing, since) => {
-                Self { blind_since: Some(since.unwrap_or(at).min(at)), ..self }
-            }
+            (Seen::Part | Seen::Nothing, since) => Self {
+                blind_since: Some(since.unwrap_or(at).min(at)),
+                ..self
+            },
         }
     }
 

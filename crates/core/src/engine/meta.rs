@@ -123,15 +123,22 @@ impl Meta {
 impl Engine {
     /// After a slot: whether its rules and its data source can see.
     pub(super) fn judge_group(&mut self, id: GroupId, rules: &[RuleNo], now: Timestamp) {
-        let Some(group) = self.groups.get(&id) else { return };
+        let Some(group) = self.groups.get(&id) else {
+            return;
+        };
         let interval = group.schedule.interval();
         let at = self.cursors.get(&group.key).copied().unwrap_or(now);
         let datasource = Arc::clone(&group.name.datasource);
         self.judge_datasource(&datasource, rules, interval, at, now);
-        let down = MetaKey { kind: MetaKind::DatasourceDown, subject: datasource.to_string() };
+        let down = MetaKey {
+            kind: MetaKind::DatasourceDown,
+            subject: datasource.to_string(),
+        };
         let down = self.meta.firing.contains_key(&down);
         for no in rules {
-            let Some(rule) = self.rules.get(no) else { continue };
+            let Some(rule) = self.rules.get(no) else {
+                continue;
+            };
             let blind = rule.sight.blind_since.map(|since| at.since(since));
             let speaks = blind.is_some_and(|spell| spell >= bound(interval)) && !down;
             let over = rule.over_limit;
@@ -172,7 +179,10 @@ impl Engine {
             return;
         }
         let answers = asked().any(|rule| rule.answered);
-        let key = MetaKey { kind: MetaKind::DatasourceDown, subject: datasource.to_string() };
+        let key = MetaKey {
+            kind: MetaKind::DatasourceDown,
+            subject: datasource.to_string(),
+        };
         if answers {
             self.meta.silent.remove(datasource);
             self.lower(&key, now);
@@ -193,7 +203,13 @@ impl Engine {
             "No rule has had an answer since {since}; alerts stay as they were. {}",
             error.unwrap_or_default()
         );
-        self.raise(key, labels, format!("data source {datasource} does not answer"), description, now);
+        self.raise(
+            key,
+            labels,
+            format!("data source {datasource} does not answer"),
+            description,
+            now,
+        );
     }
 
     /// Raises or ends a meta-alert that speaks of a rule, with the rule's own labels.
@@ -205,7 +221,10 @@ impl Engine {
         now: Timestamp,
         texts: impl FnOnce() -> (String, String),
     ) {
-        let key = MetaKey { kind, subject: no.0.to_string() };
+        let key = MetaKey {
+            kind,
+            subject: no.0.to_string(),
+        };
         if !speaks {
             self.lower(&key, now);
             return;
@@ -213,20 +232,27 @@ impl Engine {
         if self.meta.firing.contains_key(&key) {
             return;
         }
-        let Some(rule) = self.rules.get(&no) else { return };
+        let Some(rule) = self.rules.get(&no) else {
+            return;
+        };
         let def = Arc::clone(&rule.def);
         let labels = self.meta_labels(kind, &def.datasource.name, |labels| {
             for (name, value) in def.plain_labels() {
                 labels.set(name, value);
             }
-            labels.set("rule", &def.rule.alert).set("rule_group", &def.group.group);
+            labels
+                .set("rule", &def.rule.alert)
+                .set("rule_group", &def.group.group);
         });
         let (summary, description) = texts();
         self.raise(key, labels, summary, description, now);
     }
 
     pub(super) fn config_rejected(&mut self, why: &str, now: Timestamp) {
-        let key = MetaKey { kind: MetaKind::ConfigRejected, subject: String::new() };
+        let key = MetaKey {
+            kind: MetaKind::ConfigRejected,
+            subject: String::new(),
+        };
         let labels = self.meta_labels(MetaKind::ConfigRejected, "", |labels| {
             labels.set("severity", "warning");
         });
@@ -235,16 +261,32 @@ impl Engine {
     }
 
     pub(super) fn config_accepted(&mut self, now: Timestamp) {
-        self.lower(&MetaKey { kind: MetaKind::ConfigRejected, subject: String::new() }, now);
+        self.lower(
+            &MetaKey {
+                kind: MetaKind::ConfigRejected,
+                subject: String::new(),
+            },
+            now,
+        );
     }
 
-    pub(super) fn delivery_refused(&mut self, integration: &IntegrationKey, why: &str, now: Timestamp) {
+    pub(super) fn delivery_refused(
+        &mut self,
+        integration: &IntegrationKey,
+        why: &str,
+        now: Timestamp,
+    ) {
         let subject = integration.to_string();
         let labels = self.meta_labels(MetaKind::DeliveryRefused, "", |labels| {
-            labels.set("severity", "warning").set("integration", &subject);
+            labels
+                .set("severity", "warning")
+                .set("integration", &subject);
         });
         let summary = format!("{subject} refused a notification for good");
-        let key = MetaKey { kind: MetaKind::DeliveryRefused, subject };
+        let key = MetaKey {
+            kind: MetaKind::DeliveryRefused,
+            subject,
+        };
         self.raise(key, labels, summary, why.to_owned(), now);
     }
 
@@ -253,13 +295,25 @@ impl Engine {
             return;
         }
         let subject = integration.to_string();
-        self.lower(&MetaKey { kind: MetaKind::DeliveryRefused, subject }, now);
+        self.lower(
+            &MetaKey {
+                kind: MetaKind::DeliveryRefused,
+                subject,
+            },
+            now,
+        );
     }
 
     /// Ends what speaks of a rule that is gone.
     pub(super) fn forget_rule_alerts(&mut self, no: RuleNo, now: Timestamp) {
         for kind in [MetaKind::RuleBlind, MetaKind::RuleOverLimit] {
-            self.lower(&MetaKey { kind, subject: no.0.to_string() }, now);
+            self.lower(
+                &MetaKey {
+                    kind,
+                    subject: no.0.to_string(),
+                },
+                now,
+            );
         }
     }
 
@@ -275,9 +329,10 @@ impl Engine {
                 let mut all = receivers.flat_map(|receiver| &receiver.integrations);
                 !all.any(|integration| integration.key.to_string() == key.subject)
             }
-            MetaKind::RuleBlind | MetaKind::RuleOverLimit => {
-                key.subject.parse().map_or(true, |no| !self.rules.contains_key(&RuleNo(no)))
-            }
+            MetaKind::RuleBlind | MetaKind::RuleOverLimit => key
+                .subject
+                .parse()
+                .map_or(true, |no| !self.rules.contains_key(&RuleNo(no))),
             MetaKind::ConfigRejected => false,
         };
         let gone: Vec<MetaKey> = self.meta.firing.keys().filter(gone).cloned().collect();
@@ -300,7 +355,9 @@ impl Engine {
             }
         }
         more(&mut labels);
-        labels.set("datasource", datasource).set(ALERT_NAME, kind.as_str());
+        labels
+            .set("datasource", datasource)
+            .set(ALERT_NAME, kind.as_str());
         labels.build()
     }
 
@@ -312,28 +369,57 @@ impl Engine {
         description: String,
         now: Timestamp,
     ) {
-        let texts = [("description".to_owned(), description), ("summary".to_owned(), summary)];
+        let texts = [
+            ("description".to_owned(), description),
+            ("summary".to_owned(), summary),
+        ];
         let known = self.meta.firing.get(&key);
         let fired_at = known.map_or(now, |known| known.fired_at);
-        let alert = MetaAlert { labels, annotations: Arc::new(texts), fired_at };
+        let alert = MetaAlert {
+            labels,
+            annotations: Arc::new(texts),
+            fired_at,
+        };
         if known.is_some_and(|known| known.labels == alert.labels) {
             // The same alert with a newer text: nobody is told anew, whoever asks reads it.
             self.meta.firing.insert(key, alert);
             return;
         }
         self.lower(&key, now);
-        let arrival =
-            Arrival { labels: alert.labels.clone(), change: Change::Firing { since: fired_at } };
-        self.commit(Record::Meta { key, row: Some(alert) });
-        self.with_notify(|notify, effects| notify.arrive(&[arrival], now, effects), now);
+        let arrival = Arrival {
+            labels: alert.labels.clone(),
+            change: Change::Firing { since: fired_at },
+        };
+        self.commit(Record::Meta {
+            key,
+            row: Some(alert),
+        });
+        self.with_notify(
+            |notify, effects| notify.arrive(&[arrival], now, effects),
+            now,
+        );
     }
 
     fn lower(&mut self, key: &MetaKey, now: Timestamp) {
-        let Some(alert) = self.meta.firing.get(key) else { return };
+        let Some(alert) = self.meta.firing.get(key) else {
+            return;
+        };
         let labels = alert.labels.clone();
-        self.commit(Record::Meta { key: key.clone(), row: None });
-        let arrival = Arrival { labels, change: Change::Ended { at: now, reason: None } };
-        self.with_notify(|notify, effects| notify.arrive(&[arrival], now, effects), now);
+        self.commit(Record::Meta {
+            key: key.clone(),
+            row: None,
+        });
+        let arrival = Arrival {
+            labels,
+            change: Change::Ended {
+                at: now,
+                reason: None,
+            },
+        };
+        self.with_notify(
+            |notify, effects| notify.arrive(&[arrival], now, effects),
+            now,
+        );
     }
 }
 

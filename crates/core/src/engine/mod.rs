@@ -31,11 +31,11 @@ use stentor_lang::model::{Duration, Labels, Timestamp};
 use crate::notify::Notify;
 
 pub use gaps::{MAX_SETTLE, Seen, Sight};
+pub use group::SlotKey;
 pub use io::{
     Action, Answer, AnswerData, Deliver, EvalId, Event, GroupName, Input, Query, QueryError,
     QueryErrorKind, QueryTime, Setup,
 };
-pub use group::SlotKey;
 pub use meta::{BLIND_BOUND, META_GROUP, MetaAlert, MetaKey, MetaKind};
 pub use record::{Record, RecordError, Row, RuleRow, SECRET};
 pub use rules::{Datasource, DatasourceRules, Definition, Health, RuleKey, RuleNo, RuleSet};
@@ -100,21 +100,21 @@ pub struct Engine {
 
 impl Engine {
     /// An engine that remembers nothing.
-    pub fn new(setup: Arc<Setup>, settings: Settings, now: Timestamp) -> (Self, Vec<Action>) {
-        Self::recover(setup, settings, Vec::new(), now)
+    pub fn new(setup: &Arc<Setup>, settings: Settings, now: Timestamp) -> (Self, Vec<Action>) {
+        Self::recover(setup, settings, &[], now)
     }
 
     /// An engine that goes on where the one that made these records stopped. Their order does not
     /// matter.
     pub fn recover(
-        setup: Arc<Setup>,
+        setup: &Arc<Setup>,
         settings: Settings,
-        records: Vec<Record>,
+        records: &[Record],
         now: Timestamp,
     ) -> (Self, Vec<Action>) {
         let mut engine = Self {
-            notify: Notify::new(Arc::clone(&setup.routing), notify_settings(&setup, settings)),
-            setup: Arc::clone(&setup),
+            notify: Notify::new(Arc::clone(&setup.routing), notify_settings(setup, settings)),
+            setup: Arc::clone(setup),
             settings,
             groups: BTreeMap::new(),
             order: Vec::new(),
@@ -133,17 +133,17 @@ impl Engine {
             out: Vec::new(),
         };
         let restarted = !records.is_empty();
-        for record in &records {
+        for record in records {
             engine.apply(record);
         }
         engine.restore_sources();
-        engine.install(&setup, now);
+        engine.install(setup, now);
         engine.with_notify(|notify, effects| notify.recovered(now, effects), now);
         engine.end_strays(now);
         if restarted {
             engine.hold_until = Some(now + MAX_CATCH_UP_TIME);
         }
-        engine.record_setup(&setup);
+        engine.record_setup(setup);
         let actions = engine.settle(now);
         (engine, actions)
     }
@@ -154,7 +154,11 @@ impl Engine {
         match input {
             Input::Wake => {}
             Input::Answered { eval, answer } => self.answered(eval, answer, now),
-            Input::Delivered { attempt, outcome, secret } => {
+            Input::Delivered {
+                attempt,
+                outcome,
+                secret,
+            } => {
                 let told = |notify: &mut Notify, effects: &mut Vec<_>| {
                     notify.delivered(attempt, outcome, secret, now, effects);
                 };
@@ -173,8 +177,15 @@ impl Engine {
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         let groups = self.timers.first().map(|(at, _)| *at);
-        let notify = if self.hold_until.is_some() { self.hold_until } else { self.notify.deadline() };
-        [groups, notify, self.texts.deadline()].into_iter().flatten().min()
+        let notify = if self.hold_until.is_some() {
+            self.hold_until
+        } else {
+            self.notify.deadline()
+        };
+        [groups, notify, self.texts.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does what is due, groups first, so that all alerts of a slot are in their groups before any

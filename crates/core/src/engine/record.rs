@@ -166,22 +166,44 @@ impl Record {
     pub fn decode(table: &str, key: &str, value: &str) -> Result<Self, RecordError> {
         let row = RowText { table, key, value };
         Ok(match table {
-            RULE => Self::Rule { no: row.key()?, row: Some(row.value()?) },
+            RULE => Self::Rule {
+                no: row.key()?,
+                row: Some(row.value()?),
+            },
             INSTANCE => {
                 let (rule, no) = row.key()?;
-                Self::Instance { rule, no, row: Some(row.value()?) }
+                Self::Instance {
+                    rule,
+                    no,
+                    row: Some(row.value()?),
+                }
             }
-            CURSOR => Self::Cursor { key: row.key()?, at: Some(row.value()?) },
-            META => Self::Meta { key: row.key()?, row: Some(row.value()?) },
+            CURSOR => Self::Cursor {
+                key: row.key()?,
+                at: Some(row.value()?),
+            },
+            META => Self::Meta {
+                key: row.key()?,
+                row: Some(row.value()?),
+            },
             ACCEPTED => Self::Accepted { text: row.value()? },
-            ALERT => Self::Notify(notify::Record::Alert { no: row.key()?, row: Some(row.value()?) }),
-            GROUP => Self::Notify(notify::Record::Group { no: row.key()?, row: Some(row.value()?) }),
+            ALERT => Self::Notify(notify::Record::Alert {
+                no: row.key()?,
+                row: Some(row.value()?),
+            }),
+            GROUP => Self::Notify(notify::Record::Group {
+                no: row.key()?,
+                row: Some(row.value()?),
+            }),
             TOLD => {
                 let (group, lane) = row.key()?;
                 let row = Some(row.value()?);
                 Self::Notify(notify::Record::Told { group, lane, row })
             }
-            JOB => Self::Notify(notify::Record::Job { no: row.key()?, row: Some(row.value()?) }),
+            JOB => Self::Notify(notify::Record::Job {
+                no: row.key()?,
+                row: Some(row.value()?),
+            }),
             _ => return Err(RecordError::UnknownTable(table.to_owned())),
         })
     }
@@ -192,9 +214,7 @@ fn encode<K: Serialize, V: Serialize>(table: &'static str, key: &K, value: Optio
     Row {
         table,
         key: serde_json::to_string(key).expect(json),
-        value: value.map(|row| {
-            serde_json::to_string(&Versioned { v: VERSION, row }).expect(json)
-        }),
+        value: value.map(|row| serde_json::to_string(&Versioned { v: VERSION, row }).expect(json)),
     }
 }
 
@@ -227,10 +247,18 @@ impl RowText<'_> {
     }
 
     fn version(&self, version: u32) -> RecordError {
-        RecordError::Version { table: self.table.to_owned(), key: self.key.to_owned(), version }
+        RecordError::Version {
+            table: self.table.to_owned(),
+            key: self.key.to_owned(),
+            version,
+        }
     }
 
     fn malformed(&self, error: serde_json::Error) -> RecordError {
-        RecordError::Malformed { table: self.table.to_owned(), key: self.key.to_owned(), error }
+        RecordError::Malformed {
+            table: self.table.to_owned(),
+            key: self.key.to_owned(),
+            error,
+        }
     }
 }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use indexmap::IndexSet;
 use stentor_lang::model::{Duration, Labels, Timestamp};
 
+use super::Engine;
 use super::group::{Asked, Group, GroupId, SlotKey};
+use super::io::{Action, Deliver, Event};
 use super::io::{GroupName, Setup};
 use super::record::Record;
 use super::rules::{DatasourceRules, Definition, Rule, RuleKey, RuleNo};
 use super::slots::Schedule;
-use super::io::{Action, Deliver, Event};
-use super::Engine;
 use crate::alert::{Phase, RESOLVED_RETENTION};
 use crate::notify::{self, Arrival, Change, Notify};
 use crate::rulefile::{self, AlertingRule, RuleGroup};
@@ -30,7 +30,7 @@ impl Engine {
         let before = self.firing_labels();
         self.install(&setup, now);
         let old = std::mem::replace(&mut self.setup, setup);
-        self.restore_after_reload(before, now);
+        self.restore_after_reload(&before, now);
         if old.routing != self.setup.routing {
             let routing = Arc::clone(&self.setup.routing);
             self.with_notify(|notify, effects| notify.reload(routing, now, effects), now);
@@ -40,14 +40,19 @@ impl Engine {
 
     pub(super) fn record_setup(&mut self, setup: &Setup) {
         if !setup.accepted.is_empty() {
-            self.commit(Record::Accepted { text: Arc::clone(&setup.accepted) });
+            self.commit(Record::Accepted {
+                text: Arc::clone(&setup.accepted),
+            });
         }
     }
 
     /// Puts the groups and rules of a setup in the place of the present ones.
     pub(super) fn install(&mut self, setup: &Setup, now: Timestamp) {
-        let by_key: BTreeMap<RuleKey, RuleNo> =
-            self.rules.iter().map(|(no, rule)| (rule.key.clone(), *no)).collect();
+        let by_key: BTreeMap<RuleKey, RuleNo> = self
+            .rules
+            .iter()
+            .map(|(no, rule)| (rule.key.clone(), *no))
+            .collect();
         let mut old: BTreeMap<SlotKey, (GroupId, Group)> = std::mem::take(&mut self.groups)
             .into_iter()
             .map(|(id, group)| (group.key.clone(), (id, group)))
@@ -121,16 +126,24 @@ impl Engine {
                 && group.rules == rules
         };
         let (id, group) = match kept {
-            Some((id, group)) if unchanged(&group) => {
-                (id, Group { def: Arc::clone(def), name: self.name_of(&rules, source, def), ..group })
-            }
+            Some((id, group)) if unchanged(&group) => (
+                id,
+                Group {
+                    def: Arc::clone(def),
+                    name: self.name_of(&rules, source, def),
+                    ..group
+                },
+            ),
             kept => {
                 if let Some((id, group)) = &kept {
                     self.drop_group(*id, group);
                     if group.schedule != schedule {
                         // Slots of another schedule are no missed slots of this one.
                         let at = schedule.newest(now) - interval;
-                        self.commit(Record::Cursor { key: key.clone(), at: Some(at) });
+                        self.commit(Record::Cursor {
+                            key: key.clone(),
+                            at: Some(at),
+                        });
                     }
                 }
                 let last = kept.map(|(_, group)| (group.last_evaluation, group.evaluation_time));
@@ -170,7 +183,10 @@ impl Engine {
         def: &RuleGroup,
     ) -> Arc<GroupName> {
         let first = rules.first().and_then(|no| self.rules.get(no));
-        first.map_or_else(|| Arc::new(group_name(source, def)), |rule| Arc::clone(&rule.def.group))
+        first.map_or_else(
+            || Arc::new(group_name(source, def)),
+            |rule| Arc::clone(&rule.def.group),
+        )
     }
 
     fn drop_group(&mut self, id: GroupId, group: &Group) {
@@ -216,8 +232,12 @@ impl Engine {
 
     /// Forgets ended alerts of rules that are gone, and the rules with the last of these.
     pub(super) fn forget_retired(&mut self, now: Timestamp) {
-        let retired: Vec<RuleNo> =
-            self.rules.iter().filter(|(_, rule)| rule.retired).map(|(no, _)| *no).collect();
+        let retired: Vec<RuleNo> = self
+            .rules
+            .iter()
+            .filter(|(_, rule)| rule.retired)
+            .map(|(no, _)| *no)
+            .collect();
         for no in retired {
             let old: Vec<_> = self.rules[&no]
                 .state
@@ -231,7 +251,11 @@ impl Engine {
                 .map(|(instance, alert)| (instance, alert.clone()))
                 .collect();
             for (instance, before) in old {
-                self.commit(Record::Instance { rule: no, no: instance, row: None });
+                self.commit(Record::Instance {
+                    rule: no,
+                    no: instance,
+                    row: None,
+                });
                 self.note_source(no, instance, Some(&before), None, &mut IndexSet::new());
             }
             if self.rules[&no].state.is_empty() {
@@ -244,12 +268,15 @@ impl Engine {
     }
 
     fn firing_labels(&self) -> BTreeSet<Labels> {
-        let firing = self.sources.iter().filter(|(_, sources)| !sources.firing.is_empty());
+        let firing = self
+            .sources
+            .iter()
+            .filter(|(_, sources)| !sources.firing.is_empty());
         firing.map(|(labels, _)| labels.clone()).collect()
     }
 
     /// After a reload: external labels may have changed, and rules may be gone.
-    fn restore_after_reload(&mut self, before: BTreeSet<Labels>, now: Timestamp) {
+    fn restore_after_reload(&mut self, before: &BTreeSet<Labels>, now: Timestamp) {
         let reasons: BTreeMap<Labels, Arc<str>> = self
             .sources
             .iter()
@@ -302,7 +329,9 @@ impl Engine {
         self.texts.clock_stepped(by);
         self.hold_until = self.hold_until.map(|until| until + by);
         for id in self.order.clone() {
-            let Some(group) = self.groups.get_mut(&id) else { continue };
+            let Some(group) = self.groups.get_mut(&id) else {
+                continue;
+            };
             match &mut group.run {
                 Some(run) => {
                     run.started += by;
@@ -330,17 +359,29 @@ impl Engine {
                 records.push(Record::Rule { no: *no, row });
             }
             for (instance, alert) in rule.state.iter() {
-                records.push(Record::Instance { rule: *no, no: instance, row: Some(alert.clone()) });
+                records.push(Record::Instance {
+                    rule: *no,
+                    no: instance,
+                    row: Some(alert.clone()),
+                });
             }
         }
         for (key, at) in &self.cursors {
-            records.push(Record::Cursor { key: key.clone(), at: Some(*at) });
+            records.push(Record::Cursor {
+                key: key.clone(),
+                at: Some(*at),
+            });
         }
         for (key, alert) in &self.meta.firing {
-            records.push(Record::Meta { key: key.clone(), row: Some(alert.clone()) });
+            records.push(Record::Meta {
+                key: key.clone(),
+                row: Some(alert.clone()),
+            });
         }
         if !self.setup.accepted.is_empty() {
-            records.push(Record::Accepted { text: Arc::clone(&self.setup.accepted) });
+            records.push(Record::Accepted {
+                text: Arc::clone(&self.setup.accepted),
+            });
         }
         records.extend(notify_records(&self.notify).map(Record::Notify));
         self.out.extend(records.into_iter().map(Action::Record));
@@ -388,8 +429,20 @@ impl Engine {
     fn pass_on(&mut self, effect: notify::Effect, now: Timestamp) {
         match effect {
             notify::Effect::Record(record) => self.out.push(Action::Record(Record::Notify(record))),
-            notify::Effect::Deliver { attempt, integration, message, secret, deadline } => {
-                let deliver = Deliver { attempt, integration, message, secret, deadline };
+            notify::Effect::Deliver {
+                attempt,
+                integration,
+                message,
+                secret,
+                deadline,
+            } => {
+                let deliver = Deliver {
+                    attempt,
+                    integration,
+                    message,
+                    secret,
+                    deadline,
+                };
                 self.out.push(Action::Deliver(deliver));
             }
             notify::Effect::Event(event) => {
@@ -397,7 +450,12 @@ impl Engine {
                     notify::Event::Delivered { integration, .. } => {
                         self.delivery_succeeded(&integration.clone(), now);
                     }
-                    notify::Event::Refused { integration, why, fallback: false, .. } => {
+                    notify::Event::Refused {
+                        integration,
+                        why,
+                        fallback: false,
+                        ..
+                    } => {
                         self.delivery_refused(&integration.clone(), &why.clone(), now);
                     }
                     _ => {}
@@ -410,14 +468,23 @@ impl Engine {
 
 /// All that is durable of notification.
 fn notify_records(notify: &Notify) -> impl Iterator<Item = notify::Record> {
-    let alerts = notify.alerts().map(|(no, row)| notify::Record::Alert { no, row: Some(row.clone()) });
-    let groups = notify.groups().map(|(no, row)| notify::Record::Group { no, row: Some(row.clone()) });
+    let alerts = notify.alerts().map(|(no, row)| notify::Record::Alert {
+        no,
+        row: Some(row.clone()),
+    });
+    let groups = notify.groups().map(|(no, row)| notify::Record::Group {
+        no,
+        row: Some(row.clone()),
+    });
     let log = notify.log().map(|(group, lane, row)| notify::Record::Told {
         group,
         lane: lane.clone(),
         row: Some(row.clone()),
     });
-    let jobs = notify.jobs().map(|(no, row)| notify::Record::Job { no, row: Some(row.clone()) });
+    let jobs = notify.jobs().map(|(no, row)| notify::Record::Job {
+        no,
+        row: Some(row.clone()),
+    });
     alerts.chain(groups).chain(log).chain(jobs)
 }
 
@@ -446,19 +513,33 @@ struct Ordinals {
 impl Ordinals {
     fn group(&mut self, source: &DatasourceRules, group: &RuleGroup) -> SlotKey {
         let (datasource, group) = (Arc::clone(&source.datasource.name), Arc::clone(&group.name));
-        let next = self.groups.entry((Arc::clone(&datasource), Arc::clone(&group))).or_default();
+        let next = self
+            .groups
+            .entry((Arc::clone(&datasource), Arc::clone(&group)))
+            .or_default();
         let ordinal = *next;
         *next += 1;
-        SlotKey { datasource, group, ordinal }
+        SlotKey {
+            datasource,
+            group,
+            ordinal,
+        }
     }
 
-    fn rule(&mut self, source: &DatasourceRules, group: &RuleGroup, rule: &AlertingRule) -> RuleKey {
+    fn rule(
+        &mut self,
+        source: &DatasourceRules,
+        group: &RuleGroup,
+        rule: &AlertingRule,
+    ) -> RuleKey {
         let labels = rule.labels.iter();
         let mut key = RuleKey {
             datasource: Arc::clone(&source.datasource.name),
             group: Arc::clone(&group.name),
             alert: Arc::clone(&rule.alert),
-            labels: labels.map(|(name, text)| (name.clone(), text.source().to_owned())).collect(),
+            labels: labels
+                .map(|(name, text)| (name.clone(), text.source().to_owned()))
+                .collect(),
             ordinal: 0,
         };
         let next = self.rules.entry(key.clone()).or_default();

@@ -82,7 +82,10 @@ pub struct Definition {
 impl Definition {
     /// The times that decide about phases.
     pub fn holds(&self) -> Holds {
-        Holds { hold: self.rule.hold, keep_firing_for: self.rule.keep_firing_for }
+        Holds {
+            hold: self.rule.hold,
+            keep_firing_for: self.rule.keep_firing_for,
+        }
     }
 
     /// Labels whose text holds no template: what meta-alerts about the rule carry.
@@ -99,7 +102,10 @@ impl Definition {
 
     /// Whether a label's text depends on the value, so that it is made anew at each slot.
     pub fn labels_use_value(&self) -> bool {
-        self.rule.labels.iter().any(|(_, text)| text.uses_value() || text.uses_query())
+        self.rule
+            .labels
+            .iter()
+            .any(|(_, text)| text.uses_value() || text.uses_query())
     }
 
     /// Whether a label's text asks the data source.
@@ -112,7 +118,12 @@ impl Definition {
     pub(super) fn restored(row: &RuleRow) -> Self {
         let bare = || {
             let texts = Vec::new;
-            StoredRule { labels: texts(), annotations: texts(), ..row.rule.clone() }.restore()
+            StoredRule {
+                labels: texts(),
+                annotations: texts(),
+                ..row.rule.clone()
+            }
+            .restore()
         };
         let rule = row.rule.restore().or_else(|_| bare());
         let group = GroupName {
@@ -130,7 +141,10 @@ impl Definition {
 
     /// Whether an annotation's text asks the data source.
     pub fn annotations_query(&self) -> bool {
-        self.rule.annotations.iter().any(|(_, text)| text.uses_query())
+        self.rule
+            .annotations
+            .iter()
+            .any(|(_, text)| text.uses_query())
     }
 
     /// The final label set of an alert: external labels fill in what it lacks.
@@ -263,6 +277,10 @@ impl Rule {
             return Arc::from("");
         }
         let expr = query_escape(&self.def.rule.expr.to_string());
-        format!("{}/graph?g0.expr={expr}&g0.tab=1", base.trim_end_matches('/')).into()
+        format!(
+            "{}/graph?g0.expr={expr}&g0.tab=1",
+            base.trim_end_matches('/')
+        )
+        .into()
     }
 }

@@ -34,7 +34,9 @@ impl Engine {
 
     /// Moves a group's entry among the timers.
     pub(super) fn set_timer(&mut self, id: GroupId, at: Option<Timestamp>) {
-        let Some(group) = self.groups.get_mut(&id) else { return };
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
         if let Some(old) = group.timer.take() {
             self.timers.remove(&(old, id));
         }
@@ -47,7 +49,9 @@ impl Engine {
     /// When a group without a run is due: the slot after its cursor, or the newest one where it
     /// has none.
     pub(super) fn schedule_next(&mut self, id: GroupId, now: Timestamp) {
-        let Some(group) = self.groups.get(&id) else { return };
+        let Some(group) = self.groups.get(&id) else {
+            return;
+        };
         let due = match self.cursors.get(&group.key) {
             Some(cursor) => group.schedule.after(*cursor),
             None => group.schedule.newest(now),
@@ -57,7 +61,9 @@ impl Engine {
 
     /// Starts the slot that is due; where slots were missed, catches these up first.
     fn start(&mut self, id: GroupId, now: Timestamp) {
-        let Some(group) = self.groups.get(&id) else { return };
+        let Some(group) = self.groups.get(&id) else {
+            return;
+        };
         let newest = group.schedule.newest(now);
         let next = match self.cursors.get(&group.key) {
             Some(cursor) => group.schedule.after(*cursor),
@@ -87,12 +93,17 @@ impl Engine {
 
     /// Asks for all rules of a run, as far as catch-ups may be asked at a time.
     fn begin(&mut self, id: GroupId, mut run: Run, now: Timestamp) {
-        let Some(group) = self.groups.get(&id) else { return };
+        let Some(group) = self.groups.get(&id) else {
+            return;
+        };
         run.open = group.rules.len();
         run.rules.resize_with(run.open, || Progress::Queued);
         let (catch_up, deadline) = (run.from.is_some(), run.deadline);
         let open = run.open;
-        self.groups.get_mut(&id).expect("invariant: looked up above").run = Some(run);
+        self.groups
+            .get_mut(&id)
+            .expect("invariant: looked up above")
+            .run = Some(run);
         self.set_timer(id, Some(deadline));
         if catch_up {
             self.refuse_catch_up(id, now);
@@ -107,7 +118,9 @@ impl Engine {
 
     /// A rule whose expression means something else over a range is blind for the missed slots.
     fn refuse_catch_up(&mut self, id: GroupId, now: Timestamp) {
-        let Some(group) = self.groups.get(&id) else { return };
+        let Some(group) = self.groups.get(&id) else {
+            return;
+        };
         let cannot: Vec<usize> = (0..group.rules.len())
             .filter(|index| !self.rules[&group.rules[*index]].def.can_catch_up())
             .collect();
@@ -116,7 +129,13 @@ impl Engine {
                 kind: QueryErrorKind::Refused,
                 message: "the expression cannot be asked over a range of missed slots".to_owned(),
             };
-            self.done(id, index, Err(error), TextAnswers::default(), Duration::ZERO);
+            self.done(
+                id,
+                index,
+                Err(error),
+                TextAnswers::default(),
+                Duration::ZERO,
+            );
         }
         self.finish_if_done(id, now);
     }
@@ -137,8 +156,12 @@ impl Engine {
     }
 
     fn ask_rule(&mut self, id: GroupId, index: usize) {
-        let Some(group) = self.groups.get_mut(&id) else { return };
-        let Some(run) = group.run.as_mut() else { return };
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        let Some(run) = group.run.as_mut() else {
+            return;
+        };
         let rule = &self.rules[&group.rules[index]];
         let offset = group.query_offset;
         let time = match run.from {
@@ -159,7 +182,8 @@ impl Engine {
             known_shape: rule.state.shape().cloned(),
         };
         self.next_eval += 1;
-        self.asked.insert(query.eval, Asked::Rule { group: id, index });
+        self.asked
+            .insert(query.eval, Asked::Rule { group: id, index });
         self.out.push(Action::Query(query));
     }
 
@@ -187,7 +211,9 @@ impl Engine {
         answer: Result<Answer, QueryError>,
         now: Timestamp,
     ) {
-        let Some(group) = self.groups.get(&id) else { return };
+        let Some(group) = self.groups.get(&id) else {
+            return;
+        };
         let Some(run) = &group.run else { return };
         let took = now.since(run.started);
         let catch_up = run.from.is_some();
@@ -214,8 +240,12 @@ impl Engine {
 
     /// Asks what the labels of an answer need, or goes on where they need nothing more.
     fn ask_labels(&mut self, id: GroupId, index: usize, mut labels: LabelQueries) {
-        let Some(group) = self.groups.get_mut(&id) else { return };
-        let Some(run) = group.run.as_mut() else { return };
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        let Some(run) = group.run.as_mut() else {
+            return;
+        };
         let rule = &self.rules[&group.rules[index]];
         let needs = match &labels.answer.data {
             AnswerData::Vector { shape, values } if labels.round < MAX_QUERY_ROUNDS => {
@@ -224,7 +254,12 @@ impl Engine {
             AnswerData::Vector { .. } | AnswerData::Matrix(_) => Vec::new(),
         };
         if needs.is_empty() {
-            let LabelQueries { answer, texts, took, .. } = labels;
+            let LabelQueries {
+                answer,
+                texts,
+                took,
+                ..
+            } = labels;
             self.done(id, index, Ok(answer), texts, took);
             return;
         }
@@ -240,7 +275,8 @@ impl Engine {
             };
             self.next_eval += 1;
             labels.open.insert(query.eval, expr);
-            self.asked.insert(query.eval, Asked::Label { group: id, index });
+            self.asked
+                .insert(query.eval, Asked::Label { group: id, index });
             self.out.push(Action::Query(query));
         }
         run.rules[index] = Progress::Labels(Box::new(labels));
@@ -254,10 +290,16 @@ impl Engine {
         answer: Result<Answer, QueryError>,
         now: Timestamp,
     ) {
-        let Some(run) = self.groups.get_mut(&id).and_then(|group| group.run.as_mut()) else {
+        let Some(run) = self
+            .groups
+            .get_mut(&id)
+            .and_then(|group| group.run.as_mut())
+        else {
             return;
         };
-        let Some(Progress::Labels(labels)) = run.rules.get_mut(index) else { return };
+        let Some(Progress::Labels(labels)) = run.rules.get_mut(index) else {
+            return;
+        };
         if let Some(expr) = labels.open.remove(&eval) {
             labels.texts.set(expr, answer);
         }
@@ -280,18 +322,28 @@ impl Engine {
         texts: TextAnswers,
         took: Duration,
     ) {
-        let Some(run) = self.groups.get_mut(&id).and_then(|group| group.run.as_mut()) else {
+        let Some(run) = self
+            .groups
+            .get_mut(&id)
+            .and_then(|group| group.run.as_mut())
+        else {
             return;
         };
         if !matches!(run.rules[index], Progress::Done { .. }) {
             run.open -= 1;
         }
-        run.rules[index] = Progress::Done { answer, texts, took };
+        run.rules[index] = Progress::Done {
+            answer,
+            texts,
+            took,
+        };
     }
 
     /// The time of a run is up: what has not answered has failed.
     fn give_up(&mut self, id: GroupId, now: Timestamp) {
-        let Some(group) = self.groups.get(&id) else { return };
+        let Some(group) = self.groups.get(&id) else {
+            return;
+        };
         let Some(run) = &group.run else { return };
         let took = now.since(run.started);
         let open: Vec<usize> = (0..run.rules.len())
@@ -327,8 +379,12 @@ impl Engine {
 
     /// Applies a run whose rules are all done, and plans the next.
     fn finish_if_done(&mut self, id: GroupId, now: Timestamp) {
-        let Some(group) = self.groups.get_mut(&id) else { return };
-        let Some(run) = group.run.take_if(|run| run.open == 0) else { return };
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        let Some(run) = group.run.take_if(|run| run.open == 0) else {
+            return;
+        };
         let rules = group.rules.clone();
         let key = group.key.clone();
         let (interval, offset) = (group.schedule.interval(), group.query_offset);
@@ -336,18 +392,31 @@ impl Engine {
         let mut touched = IndexSet::new();
         let live = run.from.is_none();
         for (no, progress) in rules.iter().zip(run.rules) {
-            if let Progress::Done { answer, texts, took } = progress {
+            if let Progress::Done {
+                answer,
+                texts,
+                took,
+            } = progress
+            {
                 match run.from {
                     None => self.evaluate_live(*no, answer, &texts, took, run.at, &mut touched),
                     Some(from) => {
-                        let missed = Missed { from, to: run.at, interval, offset };
+                        let missed = Missed {
+                            from,
+                            to: run.at,
+                            interval,
+                            offset,
+                        };
                         self.evaluate_missed(*no, answer, missed, &mut touched);
                     }
                 }
             }
         }
         self.tell_notify(&touched, run.at, now);
-        self.commit(Record::Cursor { key, at: Some(run.at) });
+        self.commit(Record::Cursor {
+            key,
+            at: Some(run.at),
+        });
         self.judge_group(id, &rules, now);
         if live {
             let took = now.since(run.started);
@@ -355,24 +424,38 @@ impl Engine {
                 group.last_evaluation = Some(run.at);
                 group.evaluation_time = took;
             }
-            self.emit(Event::SlotDone { group: name, at: run.at, took });
+            self.emit(Event::SlotDone {
+                group: name,
+                at: run.at,
+                took,
+            });
         }
         self.schedule_next(id, now);
     }
 
     /// Slots too old to be caught up are a blind spell of every rule of the group.
     fn blind_before(&mut self, id: GroupId, from: Timestamp) {
-        let Some(group) = self.groups.get(&id) else { return };
+        let Some(group) = self.groups.get(&id) else {
+            return;
+        };
         for no in group.rules.clone() {
             self.mark_blind(no, from);
         }
     }
 
     /// Tells notification what became of the alerts with these labels.
-    pub(super) fn tell_notify(&mut self, touched: &IndexSet<Labels>, at: Timestamp, now: Timestamp) {
+    pub(super) fn tell_notify(
+        &mut self,
+        touched: &IndexSet<Labels>,
+        at: Timestamp,
+        now: Timestamp,
+    ) {
         let arrivals = self.arrivals(touched, at);
         if !arrivals.is_empty() {
-            self.with_notify(|notify, effects| notify.arrive(&arrivals, now, effects), now);
+            self.with_notify(
+                |notify, effects| notify.arrive(&arrivals, now, effects),
+                now,
+            );
         }
     }
 
@@ -385,13 +468,19 @@ impl Engine {
 
 impl Run {
     fn new(at: Timestamp, from: Option<Timestamp>, now: Timestamp, time: Duration) -> Self {
-        Self { at, from, started: now, deadline: now + time, rules: Vec::new(), open: 0 }
+        Self {
+            at,
+            from,
+            started: now,
+            deadline: now + time,
+            rules: Vec::new(),
+            open: 0,
+        }
     }
 
     fn queued(&self) -> impl Iterator<Item = usize> {
-        let queued = |(index, rule): (usize, &Progress)| {
-            matches!(rule, Progress::Queued).then_some(index)
-        };
+        let queued =
+            |(index, rule): (usize, &Progress)| matches!(rule, Progress::Queued).then_some(index);
         self.rules.iter().enumerate().filter_map(queued)
     }
 }

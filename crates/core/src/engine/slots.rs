@@ -19,7 +19,10 @@ impl Schedule {
     pub fn new(name: &str, interval: Duration, aligned: bool) -> Self {
         let interval = interval.millis().max(1);
         let hash = i64::try_from(xxh64(name.as_bytes(), 0) >> 1).expect("invariant: 63 bits");
-        Self { interval, offset: if aligned { 0 } else { hash % interval } }
+        Self {
+            interval,
+            offset: if aligned { 0 } else { hash % interval },
+        }
     }
 
     /// The distance between two slots.
@@ -40,7 +43,8 @@ impl Schedule {
 
     /// How many slots lie after `from`, up to `to` included.
     pub fn between(self, from: Timestamp, to: Timestamp) -> u64 {
-        u64::try_from(self.newest(to).since(self.newest(from)).millis() / self.interval).unwrap_or(0)
+        u64::try_from(self.newest(to).since(self.newest(from)).millis() / self.interval)
+            .unwrap_or(0)
     }
 }
 

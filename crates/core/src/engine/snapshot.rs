@@ -114,9 +114,11 @@ impl RuleView {
                     .filter_map(|(no, instance)| {
                         let (active_at, keep_firing_since) = match instance.phase {
                             Phase::Pending { active_at } => (active_at, None),
-                            Phase::Firing { active_at, absent_since, .. } => {
-                                (active_at, absent_since)
-                            }
+                            Phase::Firing {
+                                active_at,
+                                absent_since,
+                                ..
+                            } => (active_at, absent_since),
                             Phase::Resolved { .. } => return None,
                         };
                         let annotations = match told.get(&no) {

@@ -11,7 +11,8 @@ use stentor_lang::model::{Duration, Labels, Sample, Series, Shape, SourceText, T
 use super::*;
 use crate::notify::{self, Route, Routing};
 use crate::receiver::{
-    Integration, IntegrationKey, Kind, Outcome, Receiver, SecretRef, Settings as Target, Status, Webhook,
+    Integration, IntegrationKey, Kind, Outcome, Receiver, SecretRef, Settings as Target, Status,
+    Webhook,
 };
 use crate::rulefile::{self, LoadOptions};
 
@@ -61,7 +62,11 @@ fn webhook() -> Target {
 
 fn integration(receiver: &str, kind: Kind, target: Target) -> Arc<Integration> {
     Arc::new(Integration {
-        key: IntegrationKey { receiver: receiver.into(), kind, index: 0 },
+        key: IntegrationKey {
+            receiver: receiver.into(),
+            kind,
+            index: 0,
+        },
         send_resolved: true,
         timeout: Duration::from_secs(10),
         rate_limit: u32::MAX,
@@ -121,12 +126,16 @@ fn setup_with(rules: &str, external: &[(&str, &str)]) -> Arc<Setup> {
     })
 }
 
-const SETTINGS: Settings = Settings { dry_run: false, seed: 1, aligned_slots: true };
+const SETTINGS: Settings = Settings {
+    dry_run: false,
+    seed: 1,
+    aligned_slots: true,
+};
 
 impl World {
     fn new(rules: &str, source: fn(&str, i64) -> Source) -> Self {
         let setup = setup_of(rules);
-        let (engine, actions) = Engine::new(Arc::clone(&setup), SETTINGS, START);
+        let (engine, actions) = Engine::new(&setup, SETTINGS, START);
         let mut world = Self {
             engine,
             setup,
@@ -174,7 +183,9 @@ impl World {
                 Action::Record(record) => self.store(&record),
                 Action::Query(query) => self.answer(query),
                 Action::Deliver(deliver) => self.deliver(&deliver),
-                Action::Emit(Event::Transition { labels, from, to, .. }) => {
+                Action::Emit(Event::Transition {
+                    labels, from, to, ..
+                }) => {
                     let name = labels.get("a").to_owned();
                     self.say(format_args!("{name} {from} -> {to}"));
                 }
@@ -202,7 +213,10 @@ impl World {
             QueryTime::Range { start, end, step } => self.range(&query.expr, start, end, step),
         };
         if let Some(answer) = answer {
-            self.give(Input::Answered { eval: query.eval, answer });
+            self.give(Input::Answered {
+                eval: query.eval,
+                answer,
+            });
         }
     }
 
@@ -215,11 +229,20 @@ impl World {
             Source::Hangs => return None,
         };
         let shape = self.shapes.entry(names.to_owned()).or_insert_with(|| {
-            Arc::new(Shape { series: names.chars().map(series).collect() })
+            Arc::new(Shape {
+                series: names.chars().map(series).collect(),
+            })
         });
         let values = vec![1.0; names.len()];
-        let data = AnswerData::Vector { shape: Arc::clone(shape), values };
-        Some(Ok(Answer { data, partial, annotations: Arc::new([]) }))
+        let data = AnswerData::Vector {
+            shape: Arc::clone(shape),
+            values,
+        };
+        Some(Ok(Answer {
+            data,
+            partial,
+            annotations: Arc::new([]),
+        }))
     }
 
     fn range(
@@ -241,14 +264,24 @@ impl World {
             let minute = at.since(START).millis() / 60_000;
             if let Source::Answers(names) | Source::Partly(names) = (self.source)(expr, minute) {
                 for name in names.chars() {
-                    found.entry(name).or_default().push(Sample { at, value: 1.0 });
+                    found
+                        .entry(name)
+                        .or_default()
+                        .push(Sample { at, value: 1.0 });
                 }
             }
             at += step;
         }
-        let series = found.into_iter().map(|(name, samples)| Series { labels: series(name), samples });
+        let series = found.into_iter().map(|(name, samples)| Series {
+            labels: series(name),
+            samples,
+        });
         let data = AnswerData::Matrix(series.collect());
-        Some(Ok(Answer { data, partial: None, annotations: Arc::new([]) }))
+        Some(Ok(Answer {
+            data,
+            partial: None,
+            annotations: Arc::new([]),
+        }))
     }
 
     fn deliver(&mut self, deliver: &Deliver) {
@@ -259,7 +292,9 @@ impl World {
                 "" => labels.get("alertname").to_owned(),
                 name => name.to_owned(),
             };
-            of.map(|alert| name(&alert.labels)).collect::<Vec<_>>().join(" ")
+            of.map(|alert| name(&alert.labels))
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         let outcome = (self.receiver)(&deliver.integration.key, self.minute());
         let line = format!(
@@ -269,10 +304,18 @@ impl World {
             message.group_labels.get("alertname"),
             names(Status::Firing),
             names(Status::Resolved),
-            if outcome == Outcome::Delivered { "" } else { "(not taken)" },
+            if outcome == Outcome::Delivered {
+                ""
+            } else {
+                "(not taken)"
+            },
         );
         self.say(line.trim_end());
-        self.give(Input::Delivered { attempt: deliver.attempt, outcome, secret: None });
+        self.give(Input::Delivered {
+            attempt: deliver.attempt,
+            outcome,
+            secret: None,
+        });
     }
 
     /// `kill -9` and a new start after some minutes, from the rows alone, in another order.
@@ -284,13 +327,13 @@ impl World {
     fn restart_with(&mut self, minute: i64, setup: Arc<Setup>) -> &mut Self {
         self.now = START + mins(minute);
         self.say("restart");
-        let records = self
+        let records: Vec<Record> = self
             .rows
             .iter()
             .rev()
             .map(|((table, key), value)| Record::decode(table, key, value).expect("own rows"))
             .collect();
-        let (engine, actions) = Engine::recover(Arc::clone(&setup), SETTINGS, records, self.now);
+        let (engine, actions) = Engine::recover(&setup, SETTINGS, &records, self.now);
         self.engine = engine;
         self.setup = setup;
         self.take(actions);
@@ -315,7 +358,10 @@ fn series(name: char) -> Labels {
 }
 
 fn failure() -> QueryError {
-    QueryError { kind: QueryErrorKind::Connection, message: "connection refused".to_owned() }
+    QueryError {
+        kind: QueryErrorKind::Connection,
+        message: "connection refused".to_owned(),
+    }
 }
 
 const PAGE: &str = "
@@ -610,7 +656,11 @@ fn a_reload_that_changes_nothing_says_nothing() {
 fn an_edit_of_the_expression_keeps_the_alerts() {
     let mut world = World::new(PAGE, |_, _| Source::Answers("x"));
     world.until(5);
-    let edited = setup_of(&PAGE.replace("up == 0", "up < 1").replace("for: 2m", "for: 1h"));
+    let edited = setup_of(
+        &PAGE
+            .replace("up == 0", "up < 1")
+            .replace("for: 2m", "for: 1h"),
+    );
     world.reload(edited).until(20).told(expect![[r#"
         0s x inactive -> pending
         2m x pending -> firing
@@ -637,7 +687,9 @@ fn other_external_labels_end_the_old_alert_and_begin_a_new_one() {
 fn a_refused_configuration_is_told_until_the_next_good_one() {
     let mut world = World::new(PAGE, |_, _| Source::Answers(""));
     world.until(2);
-    world.give(Input::ConfigRejected { why: "rules.yml:3:1: no such field".into() });
+    world.give(Input::ConfigRejected {
+        why: "rules.yml:3:1: no such field".into(),
+    });
     world.until(10);
     let same = setup_of(PAGE);
     world.reload(same).until(20).told(expect![[r#"
@@ -701,13 +753,19 @@ fn a_restart_at_any_minute_loses_nothing() {
     };
     let told = |log: &str| {
         let told = log.lines().filter(|line| line.contains(": "));
-        told.map(|line| line.split_once(' ').expect("a time").1.to_owned()).collect::<Vec<_>>()
+        told.map(|line| line.split_once(' ').expect("a time").1.to_owned())
+            .collect::<Vec<_>>()
     };
     let mut calm = World::new(PAGE, source);
     calm.until(40);
     for minute in 1..39 {
         let mut world = World::new(PAGE, source);
         world.until(minute).restart_at(minute).until(40);
-        assert_eq!(told(&world.log), told(&calm.log), "killed at {minute}: {}", world.log);
+        assert_eq!(
+            told(&world.log),
+            told(&calm.log),
+            "killed at {minute}: {}",
+            world.log
+        );
     }
 }

@@ -33,12 +33,14 @@ impl TextAnswers {
     /// Keeps an answer, or the words for its failure.
     pub(super) fn set(&mut self, expr: String, answer: Result<Answer, QueryError>) {
         let answer = match answer {
-            Ok(Answer { data: AnswerData::Vector { shape, values }, .. }) => {
-                Ok(shape.series.iter().cloned().zip(values).collect())
-            }
-            Ok(Answer { data: AnswerData::Matrix(_), .. }) => {
-                Err("the data source answered with a range vector".to_owned())
-            }
+            Ok(Answer {
+                data: AnswerData::Vector { shape, values },
+                ..
+            }) => Ok(shape.series.iter().cloned().zip(values).collect()),
+            Ok(Answer {
+                data: AnswerData::Matrix(_),
+                ..
+            }) => Err("the data source answered with a range vector".to_owned()),
             Err(error) => Err(error.message),
         };
         self.answers.insert(expr, answer);
@@ -84,7 +86,11 @@ impl TextAnswers {
         for (series, value) in shape.series.iter().zip(values) {
             // Answers come in the order of the last one, with a few series more or less.
             let ahead = old[next.min(old.len())..].iter().take(LOOK_AHEAD);
-            let same = if changes { None } else { ahead.clone().position(|old| old == series) };
+            let same = if changes {
+                None
+            } else {
+                ahead.clone().position(|old| old == series)
+            };
             made.push(match same {
                 Some(skipped) => {
                     next += skipped + 1;
@@ -93,7 +99,11 @@ impl TextAnswers {
                 None => self.alert_labels(def, series, *value, at),
             });
         }
-        if made[..] == known[..] { Arc::clone(known) } else { made.into() }
+        if made[..] == known[..] {
+            Arc::clone(known)
+        } else {
+            made.into()
+        }
     }
 
     fn alert_labels(&self, def: &Definition, series: &Labels, value: f64, at: Timestamp) -> Labels {
@@ -123,7 +133,14 @@ impl TextAnswers {
         let mut needs = BTreeSet::new();
         let mut texts = Vec::with_capacity(def.rule.annotations.len());
         for (name, template) in &def.rule.annotations {
-            let text = self.text(def, template, &instance.series, instance.value, at, &mut needs);
+            let text = self.text(
+                def,
+                template,
+                &instance.series,
+                instance.value,
+                at,
+                &mut needs,
+            );
             texts.push((name.clone(), text));
         }
         (texts.into(), needs)
@@ -151,7 +168,10 @@ impl TextAnswers {
         match template.expand(&data, at, &self.answers) {
             Ok(Expansion::Done(text)) => text,
             Ok(Expansion::Needs(queries)) => {
-                let text = format!("<error expanding template: no answer to {}>", queries.join(", "));
+                let text = format!(
+                    "<error expanding template: no answer to {}>",
+                    queries.join(", ")
+                );
                 needs.extend(queries);
                 text
             }
@@ -163,7 +183,9 @@ impl TextAnswers {
 /// The path of a URL, without a slash at its end.
 fn path_of(url: &str) -> &str {
     let behind = url.split_once("://").map_or("", |(_, rest)| rest);
-    behind.find('/').map_or("", |at| behind[at..].trim_end_matches('/'))
+    behind
+        .find('/')
+        .map_or("", |at| behind[at..].trim_end_matches('/'))
 }
 
 /// How many series of the last answer are looked at to find the one that a new answer has next.
@@ -236,17 +258,13 @@ impl Engine {
     }
 
     /// Starts a notification, or asks first what its texts need.
-    fn prepare(
-        &mut self,
-        job: JobNo,
-        alerts: Vec<(AlertNo, Labels)>,
-        round: u32,
-        now: Timestamp,
-    ) {
+    fn prepare(&mut self, job: JobNo, alerts: Vec<(AlertNo, Labels)>, round: u32, now: Timestamp) {
         let mut needs = BTreeSet::new();
         let mut told = Vec::new();
-        let views: Vec<notify::AlertView> =
-            alerts.iter().map(|(_, labels)| self.view(labels, &mut needs, &mut told)).collect();
+        let views: Vec<notify::AlertView> = alerts
+            .iter()
+            .map(|(_, labels)| self.view(labels, &mut needs, &mut told))
+            .collect();
         if needs.is_empty() || round >= MAX_QUERY_ROUNDS {
             for (source, annotations) in told {
                 self.remember_told(source, annotations);
@@ -264,7 +282,15 @@ impl Engine {
         for key in &open {
             self.ask_text(key, deadline);
         }
-        self.texts.waiting.insert(job, Waiting { alerts, open, round, deadline });
+        self.texts.waiting.insert(
+            job,
+            Waiting {
+                alerts,
+                open,
+                round,
+                deadline,
+            },
+        );
     }
 
     fn ask_text(&mut self, key: &TextKey, deadline: Timestamp) {
@@ -291,9 +317,15 @@ impl Engine {
         answer: Result<Answer, QueryError>,
         now: Timestamp,
     ) {
-        let Some(key) = self.texts.asked.remove(&eval) else { return };
+        let Some(key) = self.texts.asked.remove(&eval) else {
+            return;
+        };
         let place = (Arc::clone(&key.datasource), key.at);
-        self.texts.answers.entry(place).or_default().set(key.expr.clone(), answer);
+        self.texts
+            .answers
+            .entry(place)
+            .or_default()
+            .set(key.expr.clone(), answer);
         let mut complete = Vec::new();
         for (job, waiting) in &mut self.texts.waiting {
             if waiting.open.remove(&key) && waiting.open.is_empty() {
@@ -321,9 +353,16 @@ impl Engine {
                 generator_url: Arc::from(""),
             };
         }
-        let source = self.sources.get(labels).map(|s| s.firing.first().copied().unwrap_or(s.last));
+        let source = self
+            .sources
+            .get(labels)
+            .map(|s| s.firing.first().copied().unwrap_or(s.last));
         let known = source.and_then(|source| {
-            Some((source, self.rules.get(&source.rule)?, self.instance(source)?))
+            Some((
+                source,
+                self.rules.get(&source.rule)?,
+                self.instance(source)?,
+            ))
         });
         let Some((source, rule, instance)) = known else {
             return notify::AlertView {
@@ -362,11 +401,11 @@ impl Engine {
 
     /// Forgets the texts of alerts that are gone.
     pub(super) fn forget_told(&mut self, no: RuleNo) {
-        if let Some(rule) = self.rules.get_mut(&no) {
-            if !rule.told.is_empty() {
-                let state = Arc::clone(&rule.state);
-                Arc::make_mut(&mut rule.told).retain(|instance, _| state.get(*instance).is_some());
-            }
+        if let Some(rule) = self.rules.get_mut(&no)
+            && !rule.told.is_empty()
+        {
+            let state = Arc::clone(&rule.state);
+            Arc::make_mut(&mut rule.told).retain(|instance, _| state.get(*instance).is_some());
         }
     }
 }
