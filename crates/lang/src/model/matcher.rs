@@ -1,6 +1,10 @@
 //! Label matchers as plain data; the `regex` module compiles them.
 
+mod parse;
+
 use std::fmt;
+
+pub use parse::{MatcherError, ParsedMatchers, parse_matchers};
 
 /// How a matcher compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -12,7 +12,7 @@ pub mod time;
 
 pub use diagnostic::{Diagnostic, Level};
 pub use labels::{Labels, LabelsBuilder};
-pub use matcher::{MatchOp, Matcher};
+pub use matcher::{MatchOp, Matcher, MatcherError, ParsedMatchers, parse_matchers};
 pub use shape::{Sample, Series, Shape};
 pub use span::{Position, SourceText, Span};
 pub use time::{Duration, Timestamp};
