@@ -27,6 +27,7 @@ pub use target::{
     Integration, IntegrationKey, Kind, Outcome, REDACTED, Receiver, RenderError, Request,
     SecretBundle, SecretId, SecretRef,
 };
+pub(crate) use text::is_web_url;
 pub use webhook::Webhook;
 
 /// What each kind of service needs to know.

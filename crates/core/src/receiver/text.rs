@@ -286,7 +286,7 @@ fn replace_controls(text: &str, keep_breaks: bool) -> Cow<'_, str> {
 }
 
 /// Whether a text is a URL that a browser opens over the web, and nothing besides.
-pub(super) fn is_web_url(text: &str) -> bool {
+pub(crate) fn is_web_url(text: &str) -> bool {
     /// What browsers still take; a longer one is an accident or an attack.
     const LONGEST_URL: usize = 8000;
     if text.len() > LONGEST_URL {

@@ -207,16 +207,14 @@ fn quoted(rest: &str, start: usize) -> Result<(usize, Token), MatcherError> {
     };
     let length = end + 1;
     let inside = &rest[1..end];
-    match unquote(inside) {
-        Some(text) => Ok((length, Token::Text(text))),
-        None => {
-            let span = Span::new(start, start + length);
-            Err(error(
-                span,
-                "the quotes hold a line break, an unknown escape or bad UTF-8",
-            ))
-        }
-    }
+    let text = unquote(inside).ok_or_else(|| {
+        let span = Span::new(start, start + length);
+        error(
+            span,
+            "the quotes hold a line break, an unknown escape or bad UTF-8",
+        )
+    })?;
+    Ok((length, Token::Text(text)))
 }
 
 fn unquote(inside: &str) -> Option<String> {
