@@ -38,23 +38,43 @@ impl<'a> Context<'a> {
 
     /// The text with its secrets replaced.
     pub(super) fn durable(&self) -> SourceText {
+        self.replaced(self.places.clone(), |secret| {
+            // A block of lines ends with its line break and the next line's indentation.
+            let end = secret.trim_end().len();
+            format!("{STORED}{}", &secret[end..])
+        })
+    }
+
+    /// The text for people to see, with its secrets made unreadable, and whatever else is named
+    /// like one: a misspelt field holds its secret too. All else stays in its place.
+    pub(super) fn masked(&self) -> SourceText {
         let mut places = self.places.clone();
+        for document in &stentor_lang::yaml::parse(&self.source.text).documents {
+            suspects(document, false, &mut places);
+        }
+        self.replaced(places, |secret| {
+            let masked = |byte| if byte == b'\n' { '\n' } else { '*' };
+            secret.bytes().map(masked).collect()
+        })
+    }
+
+    fn replaced(&self, mut places: Vec<Span>, by: impl Fn(&str) -> String) -> SourceText {
         places.sort();
         places.dedup();
         let text = &self.source.text;
-        let mut durable = String::with_capacity(text.len());
+        let mut changed = String::with_capacity(text.len());
         let mut from = 0;
         for place in places {
-            durable.push_str(&text[from..place.start]);
-            durable.push_str(STORED);
-            // A block of lines ends with its line break.
-            if text[place.range()].ends_with('\n') {
-                durable.push('\n');
+            // An alias brings a place twice, or out of order.
+            if place.start < from {
+                continue;
             }
+            changed.push_str(&text[from..place.start]);
+            changed.push_str(&by(&text[place.range()]));
             from = place.end;
         }
-        durable.push_str(&text[from..]);
-        SourceText::new(self.source.name.clone(), durable)
+        changed.push_str(&text[from..]);
+        SourceText::new(self.source.name.clone(), changed)
     }
 
     /// A path as it counts for the process: relative ones begin at the file's folder.
@@ -95,6 +115,7 @@ impl<'a> Context<'a> {
         sink: &mut Vec<Diagnostic>,
     ) -> Option<Spanned<String>> {
         let mut text = scalar.text().to_owned();
+        self.hide(scalar);
         if text.trim() == REDACTED {
             let message = format!("`{REDACTED}` stands for a secret that was left out");
             let hint = "write the secret itself, or name a file that holds it";
@@ -113,7 +134,6 @@ impl<'a> Context<'a> {
         if !no_template_in(&text, scalar.span, sink) {
             return None;
         }
-        self.hide(scalar);
         self.secrets.insert(name.to_owned(), text.clone());
         Some(Spanned {
             value: text,
@@ -124,6 +144,29 @@ impl<'a> Context<'a> {
     /// Notes that a text must not be stored as it stands.
     pub(super) fn hide(&mut self, scalar: &Scalar) {
         self.places.push(scalar.span);
+    }
+}
+
+/// The scalars under keys that sound like secrets.
+fn suspects(node: &Node, suspect: bool, places: &mut Vec<Span>) {
+    const SOUNDS: [&str; 6] = ["key", "token", "password", "secret", "credential", "url"];
+    match node {
+        Node::Scalar(scalar) if suspect => places.push(scalar.span),
+        Node::Scalar(_) => {}
+        Node::Sequence(sequence) => {
+            for item in &sequence.items {
+                suspects(item, suspect, places);
+            }
+        }
+        Node::Mapping(mapping) => {
+            for entry in &mapping.entries {
+                let name = entry.key.text();
+                // Addresses of datasources are shown; receivers' are secrets.
+                let open = name.ends_with("_file") || matches!(name, "url" | "external_url");
+                let sounds = SOUNDS.iter().any(|sound| name.contains(sound));
+                suspects(&entry.value, sounds && !open, places);
+            }
+        }
     }
 }
 
@@ -162,15 +205,21 @@ fn no_template_in(text: &str, span: Span, sink: &mut Vec<Diagnostic>) -> bool {
 }
 
 /// A URL of the web, without a password in it: it is shown in logs and pages.
-pub(super) fn open_url(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<Spanned<String>> {
+pub(super) fn open_url(
+    fields: &mut Fields<'_, '_>,
+    context: &mut Context<'_>,
+    name: &'static str,
+) -> Option<Spanned<String>> {
     let scalar = filled(fields.scalar(name))?;
     let url = scalar.text();
     if !is_web_url(url) {
+        context.hide(scalar);
         let message = format!("field `{name}`: not a URL that begins with http:// or https://");
         fields.error("config/url", scalar.span, message);
         return None;
     }
     if has_user(url) {
+        context.hide(scalar);
         let message = format!("field `{name}`: a URL with a user or password in it");
         let hint = "set `basic_auth`, where the password is kept secret";
         let found = Diagnostic::error("config/url", scalar.span, message).with_hint(hint);

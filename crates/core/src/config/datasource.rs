@@ -95,7 +95,7 @@ fn read(
 ) -> Option<(Datasource, Spanned<String>)> {
     let mut fields = Fields::new(node, "the datasource", sink)?;
     let name = fields.required_string("name");
-    let url = match open_url(&mut fields, "url") {
+    let url = match open_url(&mut fields, context, "url") {
         None if filled(fields.scalar("url")).is_none() => {
             fields.missing("url");
             None
@@ -104,7 +104,7 @@ fn read(
     };
     let path = name.as_ref().map_or("", |name| name.value.as_str());
     let http = http::read(&mut fields, context, &format!("datasources[{path}]"));
-    let external_url = open_url(&mut fields, "external_url");
+    let external_url = open_url(&mut fields, context, "external_url");
     let own = labels(&mut fields, "external_labels");
     let mut external_labels = global.external_labels.to_builder();
     for (label, value) in &own {

@@ -108,7 +108,7 @@ fn notify_defaults(section: &mut Fields<'_, '_>, context: &mut Context<'_>) -> N
         http::check_secret_url(text.as_ref(), "slack_api_url", section.sink());
         secret
     });
-    if let Some(url) = open_url(section, "pagerduty_url") {
+    if let Some(url) = open_url(section, context, "pagerduty_url") {
         defaults.pagerduty_url = url.value;
     }
     for name in ["slack_app_token", "slack_app_token_file", "slack_app_url"] {
@@ -125,7 +125,7 @@ fn notify_defaults(section: &mut Fields<'_, '_>, context: &mut Context<'_>) -> N
 
 /// Defaults of receivers that Stentor does not have. A receiver of that kind is an error; a
 /// default for none is only superfluous.
-const UNUSED: [&str; 35] = [
+const UNUSED: [&str; 34] = [
     "jira_api_url",
     "smtp_from",
     "smtp_hello",
@@ -160,7 +160,6 @@ const UNUSED: [&str; 35] = [
     "rocketchat_token_id_file",
     "mattermost_webhook_url",
     "mattermost_webhook_url_file",
-    "smtp_tls_insecure",
 ];
 
 fn ignore(section: &mut Fields<'_, '_>, context: &mut Context<'_>, name: &'static str) {

@@ -55,7 +55,7 @@ pub(super) fn read(
     let proxy = filled(fields.scalar("proxy_url")).and_then(|url| {
         let name = format!("{path}.proxy_url");
         let text = context.inline(url, &name, fields.sink())?;
-        check_secret_url(Some(&text), "proxy_url", fields.sink());
+        check_proxy(&text, fields.sink());
         Some(SecretRef::Inline(name))
     });
     HttpConfig {
@@ -264,6 +264,16 @@ const RESERVED: [&str; 15] = [
     "Upgrade",
     "Te",
 ];
+
+/// A proxy is a URL, or a bare host that is spoken to over HTTP; its text may hold a password.
+fn check_proxy(text: &Spanned<String>, sink: &mut Vec<Diagnostic>) {
+    let url = text.value.trim();
+    let bare = !url.contains("://") && is_web_url(&format!("http://{url}"));
+    if !bare && !is_web_url(url) {
+        let message = "field `proxy_url`: only proxies at http:// and https:// are supported";
+        sink.push(Diagnostic::error("config/url", text.span, message));
+    }
+}
 
 /// Notes where an inline secret is no URL; its text is not shown.
 pub(super) fn check_secret_url(

@@ -76,6 +76,8 @@ pub struct Findings {
     pub main: Vec<Diagnostic>,
     /// Of Alertmanager's file.
     pub alertmanager: Vec<Diagnostic>,
+    /// The texts to show beside them: as they were read, with all secrets made unreadable.
+    pub masked: Option<Sources>,
 }
 
 impl Findings {
@@ -85,18 +87,25 @@ impl Findings {
         all.any(|diagnostic| diagnostic.level == Level::Error)
     }
 
-    /// All of them, each with the source that it speaks of.
-    pub fn with_sources<'a>(
-        &'a self,
-        sources: &'a Sources,
-    ) -> impl Iterator<Item = (&'a SourceText, &'a Diagnostic)> {
-        let alertmanager = sources.alertmanager.as_ref().unwrap_or(&sources.main);
-        let main = self.main.iter().map(|found| (&sources.main, found));
-        let other = self
-            .alertmanager
-            .iter()
-            .map(move |found| (alertmanager, found));
-        main.chain(other)
+    /// All of them, each with the text to show beside it.
+    pub fn with_sources(&self) -> impl Iterator<Item = (&SourceText, &Diagnostic)> {
+        self.masked.iter().flat_map(|masked| {
+            let alertmanager = masked.alertmanager.as_ref().unwrap_or(&masked.main);
+            let main = self.main.iter().map(|found| (&masked.main, found));
+            let other = self.alertmanager.iter();
+            main.chain(other.map(move |found| (alertmanager, found)))
+        })
+    }
+
+    /// In the order of the files, whatever the order of the reading.
+    fn sorted(mut self, main: &Context<'_>, alertmanager: Option<&Context<'_>>) -> Self {
+        self.main.sort_by_key(|found| found.span.start);
+        self.alertmanager.sort_by_key(|found| found.span.start);
+        self.masked = Some(Sources {
+            main: main.masked(),
+            alertmanager: alertmanager.map(Context::masked),
+        });
+        self
     }
 }
 
@@ -149,6 +158,7 @@ pub fn load(sources: &Sources, options: &Options) -> Result<Loaded, Findings> {
         .as_ref()
         .map(|source| Context::new(source, options, "alertmanager."));
     let read = read_main(&mut main, other.as_mut(), &mut findings);
+    let findings = findings.sorted(&main, other.as_ref());
     let (Some(config), false) = (read, findings.has_errors()) else {
         return Err(findings);
     };
@@ -166,22 +176,20 @@ pub fn load(sources: &Sources, options: &Options) -> Result<Loaded, Findings> {
     })
 }
 
-/// Reads Alertmanager's file alone, as Alertmanager itself would.
+/// Reads Alertmanager's file alone, as Alertmanager itself would; what is found is that of the
+/// main file.
 ///
 /// # Errors
 /// All that is wrong, and what Stentor does not build yet.
-pub fn load_alertmanager(
-    source: &SourceText,
-) -> Result<(Routing, Vec<Diagnostic>), Vec<Diagnostic>> {
+pub fn load_alertmanager(source: &SourceText) -> Result<(Routing, Findings), Findings> {
     let options = Options::default();
     let mut context = Context::new(source, &options, "");
-    let mut sink = Vec::new();
-    let routing = read_alertmanager(&mut context, None, &mut sink);
+    let mut findings = Findings::default();
+    let routing = read_alertmanager(&mut context, None, &mut findings.main);
+    let findings = findings.sorted(&context, None);
     match routing {
-        Some((routing, _)) if sink.iter().all(|found| found.level != Level::Error) => {
-            Ok((routing, sink))
-        }
-        _ => Err(sink),
+        Some((routing, _)) if !findings.has_errors() => Ok((routing, findings)),
+        _ => Err(findings),
     }
 }
 

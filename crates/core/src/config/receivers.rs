@@ -174,7 +174,7 @@ impl Reader<'_, '_> {
         if routing_key.is_none() && !old {
             missing_one(fields, "routing_key", "routing_key_file");
         }
-        let url = open_url(fields, "url").map(|url| url.value);
+        let url = open_url(fields, self.context, "url").map(|url| url.value);
         let settings = PagerDuty {
             url: url.unwrap_or_else(|| self.defaults.pagerduty_url.clone()),
             description: plain(fields, "description"),

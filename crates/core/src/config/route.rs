@@ -6,7 +6,7 @@ use stentor_lang::model::labels::is_legacy_name;
 use stentor_lang::model::{Diagnostic, MatchOp, Matcher, Span, parse_matchers};
 use stentor_lang::yaml::{Fields, Node, Scalar, Spanned, closest};
 
-use super::context::{Context, filled, no_template, refuse_filled};
+use super::context::{Context, filled, refuse_filled};
 use super::receivers::Receivers;
 use super::shared;
 use crate::notify::{GroupBy, LabelMatcher, Route};
@@ -89,15 +89,14 @@ impl Reader<'_, '_> {
         route.group_interval = parent.group_interval;
         route.repeat_interval = parent.repeat_interval;
         route.labels = parent.labels.clone();
-        if let Some(name) = fields.string("receiver") {
-            if let Some(name) = known(&name, self.receivers, fields.sink()) {
-                route.receiver = name;
-            }
+        let receiver = fields.string("receiver");
+        if let Some(name) = receiver.and_then(|n| known(&n, self.receivers, fields.sink())) {
+            route.receiver = name;
         }
         if let Some(group_by) = group_by(&mut fields) {
             route.group_by = group_by;
         }
-        self.timings(&mut fields, &mut route);
+        timings(&mut fields, &mut route);
         route.continues = fields.bool("continue").is_some_and(|flag| flag.value);
         route.matchers = self.matchers(&mut fields);
         labels(&mut fields, &mut route);
@@ -112,26 +111,6 @@ impl Reader<'_, '_> {
         Some(route)
     }
 
-    fn timings(&self, fields: &mut Fields<'_, '_>, route: &mut Route) {
-        if let Some(wait) = fields.duration("group_wait") {
-            route.group_wait = wait.value;
-        }
-        let not_zero = [
-            ("group_interval", &mut route.group_interval),
-            ("repeat_interval", &mut route.repeat_interval),
-        ];
-        for (name, place) in not_zero {
-            match fields.duration(name) {
-                Some(interval) if interval.value.is_zero() => {
-                    let message = format!("{name} cannot be zero");
-                    fields.error("config/route", interval.span, message);
-                }
-                Some(interval) => *place = interval.value,
-                None => {}
-            }
-        }
-    }
-
     fn matchers(&self, fields: &mut Fields<'_, '_>) -> Vec<LabelMatcher> {
         let mut matchers = Vec::new();
         for (name, op) in [("match", MatchOp::Equal), ("match_re", MatchOp::Regex)] {
@@ -143,6 +122,7 @@ impl Reader<'_, '_> {
                 if op == MatchOp::Regex && value.is_null() {
                     let message = format!("no expression for the label `{}`", label.text());
                     fields.error("config/matcher", label.span, message);
+                    continue;
                 }
                 let matcher = Matcher {
                     name: label.text().to_owned(),
@@ -180,6 +160,26 @@ impl Reader<'_, '_> {
                 sink.push(Diagnostic::error("config/matcher", span, error.message));
                 Vec::new()
             }
+        }
+    }
+}
+
+fn timings(fields: &mut Fields<'_, '_>, route: &mut Route) {
+    if let Some(wait) = fields.duration("group_wait") {
+        route.group_wait = wait.value;
+    }
+    let not_zero = [
+        ("group_interval", &mut route.group_interval),
+        ("repeat_interval", &mut route.repeat_interval),
+    ];
+    for (name, place) in not_zero {
+        match fields.duration(name) {
+            Some(interval) if interval.value.is_zero() => {
+                let message = format!("{name} cannot be zero");
+                fields.error("config/route", interval.span, message);
+            }
+            Some(interval) => *place = interval.value,
+            None => {}
         }
     }
 }
@@ -229,9 +229,11 @@ fn labels(fields: &mut Fields<'_, '_>, route: &mut Route) {
         if filled(Some(name)).is_none() {
             fields.error("config/label", name.span, "a label needs a name");
         }
-        if no_template(value, fields.sink()) {
-            labels.set(name.text(), value.text());
+        if value.text().contains("{{") {
+            let message = "templates in route labels are not supported yet";
+            fields.error("config/template", value.span, message);
         }
+        labels.set(name.text(), value.text());
     }
     let labels = labels.build();
     route.labels = labels;
