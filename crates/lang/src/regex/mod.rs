@@ -28,8 +28,9 @@ use fast::Fast;
 
 /// The largest repeat count, alone or multiplied by nesting: Go's limit.
 pub const MAX_REPEAT: u32 = 1000;
-/// How deep an expression may nest: Go's limit.
-pub const MAX_DEPTH: usize = 1000;
+/// How deep an expression may nest. Go allows 1000; building an automaton is recursive, and this
+/// much fits into what is left of a small stack. It is the `regex` crate's own limit.
+pub const MAX_DEPTH: usize = 250;
 /// The size of a compiled expression. Go allows 128 MiB; rules of many users share a process here,
 /// and the largest useful expressions, lists of thousands of words, stay below a tenth of this.
 pub const MAX_COMPILED_BYTES: usize = 16 << 20;

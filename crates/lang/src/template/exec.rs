@@ -38,12 +38,12 @@ const COMPILE_STEPS: usize = 1000;
 const MATCH_WORK_PER_STEP: usize = 512;
 
 impl Env<'_> {
-    /// An expression to be run over a text, compiled when the template was parsed where it was a
-    /// constant there.
+    /// An expression to be run over a text, compiled only once where it is a constant of the
+    /// template.
     pub(super) fn regex(&mut self, pattern: &str, text: &str) -> Result<Regex, RegexError> {
         self.steps += pattern.len().saturating_mul(text.len()) / MATCH_WORK_PER_STEP;
         if let Some(regex) = self.template.regexes.get(pattern) {
-            return regex.clone();
+            return regex.get_or_init(|| Regex::new(pattern)).clone();
         }
         self.steps += COMPILE_STEPS;
         Regex::new(pattern)

@@ -33,7 +33,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::model::{Diagnostic, Labels, Timestamp};
-use crate::regex::{Regex, RegexError};
 pub use builtin::query_escape;
 use tree::{List, Node};
 
@@ -87,7 +86,7 @@ pub struct Template {
     root: List,
     defined: BTreeMap<Box<str>, List>,
     /// The constant patterns of `match` and `reReplaceAll`.
-    regexes: BTreeMap<Box<str>, Result<Regex, RegexError>>,
+    regexes: parse::Regexes,
     uses_value: bool,
     uses_query: bool,
 }

@@ -1,6 +1,7 @@
 //! From tokens to the tree, with Go's messages.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use super::functions::{self, Function};
 use super::lex::{Kind, Token, lex};
@@ -26,7 +27,8 @@ pub(super) struct Parsed {
     pub(super) uses_query: bool,
 }
 
-type Regexes = BTreeMap<Box<str>, std::result::Result<Regex, RegexError>>;
+/// Constant patterns, each compiled when it is first run.
+pub(super) type Regexes = BTreeMap<Box<str>, OnceLock<std::result::Result<Regex, RegexError>>>;
 
 /// Parses a text in which the given variables exist.
 pub(super) fn parse(text: &str, variables: &[&str]) -> Result<Parsed, Diagnostic> {
@@ -479,7 +481,7 @@ impl<'t> Parser<'t> {
         Ok(Command { at, operands })
     }
 
-    /// Compiles a constant pattern once and for all.
+    /// Keeps a place for a constant pattern, so that it is compiled once.
     fn collect_regex(&mut self, operands: &[Operand]) {
         let [function, pattern, ..] = operands else {
             return;
@@ -487,9 +489,7 @@ impl<'t> Parser<'t> {
         if let (Term::Function(function), Term::Text(_, pattern)) = (&function.term, &pattern.term)
             && matches!(function.name, "match" | "reReplaceAll")
         {
-            self.regexes
-                .entry(pattern.clone())
-                .or_insert_with(|| Regex::new(pattern));
+            self.regexes.entry(pattern.clone()).or_default();
         }
     }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::*;
+use crate::regex::Regex;
 
 /// The labels, external labels and answers that the table was made with.
 struct World {
@@ -417,4 +418,26 @@ fn templates_may_be_shared_between_threads() {
     fn check<T: Send + Sync>() {}
     check::<Template>();
     check::<crate::regex::LabelMatcher>();
+}
+
+/// The deepest that is accepted must fit into the stacks of threads that were not made for it.
+#[test]
+fn depth_fits_in_a_megabyte_of_stack() {
+    let deep = |open: &str, close: &str, n: usize| open.repeat(n) + "1" + &close.repeat(n);
+    let body = deep("{{ if true }}", "{{ end }}", 90) + "{{ template \"a\" }}";
+    let texts = [
+        format!("{{{{ define \"a\" }}}}{body}{{{{ end }}}}{{{{ template \"a\" }}}}"),
+        format!("{{{{ {} }}}}", deep("(", ")", 99)),
+        format!("{{{{ {} }}}}", deep("(print ", ")", 99)),
+        deep("{{ range 1 }}", "{{ else }}{{ end }}", 99),
+    ];
+    let run = move || {
+        for text in texts {
+            let _ = world().expand(&text, 1.0);
+        }
+        let regex = deep("(", ")", 240);
+        assert!(Regex::anchored(&regex).is_ok_and(|regex| regex.is_match("1")));
+    };
+    let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(run);
+    thread.expect("a thread").join().expect("it fits");
 }
