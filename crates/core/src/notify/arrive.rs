@@ -44,7 +44,7 @@ impl Notify {
                 (Change::Firing { since }, None) => self.begin(&arrival.labels, *since, now, out),
                 (Change::Firing { since }, Some(no)) => self.begin_again(no, *since, now, out),
                 (Change::Ended { at, reason }, Some(no)) => {
-                    self.end(no, *at, reason.as_ref(), now, out)
+                    self.end(no, *at, reason.as_ref(), now, out);
                 }
                 (Change::Ended { .. }, None) => {}
             }

@@ -97,3 +97,221 @@ pub(super) fn is_refused(
                 && refused.at >= now - repeat
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::numbers::AlertNo;
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(100_000_000);
+    const REPEAT: Duration = Duration::from_mins(10);
+
+    fn set(numbers: &[u64]) -> Alerts {
+        numbers.iter().copied().map(AlertNo).collect()
+    }
+
+    fn state(firing: &[u64], resolved: &[u64]) -> State {
+        State {
+            firing: set(firing),
+            asks: set(firing),
+            resolved: set(resolved),
+        }
+    }
+
+    fn known(firing: &[u64], resolved: &[u64], minutes_ago: i64) -> Option<Known> {
+        Some(Known {
+            firing: set(firing),
+            maybe: none(),
+            resolved: set(resolved),
+            at: NOW - Duration::from_mins(minutes_ago),
+        })
+    }
+
+    #[track_caller]
+    fn check(
+        known: Option<Known>,
+        state: &State,
+        send_resolved: bool,
+        expected: Option<NotifyReason>,
+    ) {
+        let reason = needs_update(known.as_ref(), state, send_resolved, REPEAT, NOW);
+        assert_eq!(reason, expected);
+    }
+
+    #[test]
+    fn the_cases_of_alertmanagers_own_test() {
+        use NotifyReason::{
+            AllResolved, FirstNotification, NewAlerts, RepeatInterval, SomeResolved,
+        };
+        let (quiet, wants) = (false, true);
+        check(
+            None,
+            &state(&[2, 3, 4], &[]),
+            quiet,
+            Some(FirstNotification),
+        );
+        check(None, &state(&[], &[2, 3, 4]), quiet, None);
+        check(
+            known(&[1, 2, 3], &[], 0),
+            &state(&[2, 3, 4], &[]),
+            quiet,
+            Some(NewAlerts),
+        );
+        check(
+            known(&[1, 2, 3], &[], 1000),
+            &state(&[1, 2, 3], &[]),
+            quiet,
+            Some(RepeatInterval),
+        );
+        check(
+            known(&[1, 2, 3], &[], 9),
+            &state(&[1, 2, 3], &[]),
+            quiet,
+            None,
+        );
+        check(
+            known(&[1, 2, 3], &[], 11),
+            &state(&[1, 2, 3], &[]),
+            quiet,
+            Some(RepeatInterval),
+        );
+        check(
+            known(&[], &[1, 2, 3], 11),
+            &state(&[], &[3, 4, 5]),
+            wants,
+            None,
+        );
+        check(known(&[1, 2], &[3], 9), &state(&[1], &[2, 3]), quiet, None);
+        check(
+            known(&[1, 2], &[3], 9),
+            &state(&[1], &[2, 3]),
+            wants,
+            Some(SomeResolved),
+        );
+        check(
+            known(&[1, 2], &[3], 9),
+            &state(&[], &[1, 2, 3]),
+            quiet,
+            Some(AllResolved),
+        );
+        check(
+            known(&[1, 2], &[3], 9),
+            &state(&[], &[1, 2, 3]),
+            wants,
+            Some(AllResolved),
+        );
+    }
+
+    #[test]
+    fn the_repeat_interval_must_have_passed_and_more() {
+        let now = state(&[1], &[]);
+        check(known(&[1], &[], 10), &now, true, None);
+        let mut past = known(&[1], &[], 10);
+        if let Some(past) = &mut past {
+            past.at -= Duration::from_millis(1);
+        }
+        check(past, &now, true, Some(NotifyReason::RepeatInterval));
+    }
+
+    /// The table as Alertmanager writes it, over all sets of two alerts.
+    fn alertmanagers(
+        known: Option<&Known>,
+        firing: &[u64],
+        resolved: &[u64],
+        send_resolved: bool,
+    ) -> Option<NotifyReason> {
+        let Some(known) = known else {
+            return (!firing.is_empty()).then_some(NotifyReason::FirstNotification);
+        };
+        let within = |part: &[u64], whole: &Alerts| {
+            part.iter()
+                .all(|no| whole.iter().any(|other| other.0 == *no))
+        };
+        if !within(firing, &known.firing) {
+            return Some(if known.firing.is_empty() {
+                NotifyReason::FirstNotification
+            } else {
+                NotifyReason::NewAlerts
+            });
+        }
+        if firing.is_empty() {
+            return (!known.firing.is_empty()).then_some(NotifyReason::AllResolved);
+        }
+        if send_resolved && !within(resolved, &known.resolved) {
+            return Some(NotifyReason::SomeResolved);
+        }
+        (known.at < NOW - REPEAT).then_some(NotifyReason::RepeatInterval)
+    }
+
+    #[test]
+    fn all_small_cases() {
+        let sets: [&[u64]; 4] = [&[], &[1], &[2], &[1, 2]];
+        let mut entries = vec![None];
+        for firing in sets {
+            for resolved in sets {
+                entries.extend([9, 11].map(|ago| known(firing, resolved, ago)));
+            }
+        }
+        for entry in entries {
+            for firing in sets {
+                for resolved in sets {
+                    for send_resolved in [false, true] {
+                        let expected =
+                            alertmanagers(entry.as_ref(), firing, resolved, send_resolved);
+                        check(
+                            entry.clone(),
+                            &state(firing, resolved),
+                            send_resolved,
+                            expected,
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_unanswered_attempt_counts_as_told_for_its_resolve_only() {
+        let maybe = |firing: &[u64]| {
+            known(firing, &[], 1).map(|known| Known {
+                maybe: set(&[2]),
+                ..known
+            })
+        };
+        let again = Some(NotifyReason::FirstNotification);
+        check(maybe(&[]), &state(&[2], &[]), true, again);
+        check(
+            maybe(&[]),
+            &state(&[], &[2]),
+            true,
+            Some(NotifyReason::AllResolved),
+        );
+        check(
+            maybe(&[1]),
+            &state(&[1, 2], &[]),
+            true,
+            Some(NotifyReason::NewAlerts),
+        );
+        check(
+            maybe(&[1]),
+            &state(&[1], &[2]),
+            true,
+            Some(NotifyReason::SomeResolved),
+        );
+    }
+
+    #[test]
+    fn what_is_routed_elsewhere_asks_for_nothing_but_its_resolve() {
+        let elsewhere = |firing: &[u64], resolved: &[u64]| State {
+            asks: none(),
+            ..state(firing, resolved)
+        };
+        check(None, &elsewhere(&[1], &[]), true, None);
+        check(known(&[], &[], 1), &elsewhere(&[1], &[]), true, None);
+        check(known(&[1], &[], 1000), &elsewhere(&[1], &[]), true, None);
+        let some = Some(NotifyReason::SomeResolved);
+        check(known(&[1, 2], &[], 1), &elsewhere(&[1], &[2]), true, some);
+        let all = Some(NotifyReason::AllResolved);
+        check(known(&[1], &[], 1), &elsewhere(&[], &[1]), true, all);
+    }
+}

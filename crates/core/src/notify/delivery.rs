@@ -7,6 +7,7 @@ use stentor_lang::model::{Duration, Labels, Timestamp};
 
 use super::Notify;
 use super::dedup::{Known, needs_update};
+use super::lane::same_place;
 use super::numbers::{Alerts, AttemptId, GroupNo, JobNo, filter, has, none, union};
 use super::queue::backoff;
 use super::record::{AlertView, Effect, Event, JobRow, LaneKey, Ready, Record, Refusal, ToldRow};
@@ -312,6 +313,10 @@ impl Notify {
             }
         }
         self.pump(attempt.group, &attempt.lane, now, out);
+        if attempt.lane.retired > 0 {
+            let heir = LaneKey::current(&attempt.lane.integration);
+            self.pump(attempt.group, &heir, now, out);
+        }
         self.settle(attempt.group, out);
         self.retime(attempt.group, now);
     }
@@ -341,6 +346,7 @@ impl Notify {
             dry: self.settings.dry_run,
         };
         self.put_told(attempt.group, &attempt.lane, told, out);
+        self.take_over(attempt, secret, out);
         out.push(Effect::Event(Event::Delivered {
             integration: attempt.lane.integration.clone(),
             group_key: self.group_key(attempt.group),
@@ -377,6 +383,43 @@ impl Notify {
         old.maybe = filter(&old.maybe, |alert| !has(&attempt.added, alert));
         if old.is_open() {
             self.put_retired(attempt.group, &attempt.lane, old, out);
+        }
+    }
+
+    /// A secret that was in use before is in use again: what was left to be resolved by it is part
+    /// of the current incident now.
+    fn take_over(&mut self, attempt: &Attempt, secret: Option<SecretId>, out: &mut Vec<Effect>) {
+        let current = &attempt.lane;
+        let Some(group) = self.groups.get(&attempt.group) else {
+            return;
+        };
+        let same: Vec<LaneKey> = group
+            .told
+            .iter()
+            .filter(|(lane, told)| {
+                lane.retired > 0
+                    && lane.integration == current.integration
+                    && secret.is_some()
+                    && told.secret == secret
+                    && same_place(&told.integration, &attempt.integration)
+                    && group
+                        .lanes
+                        .get(lane)
+                        .is_none_or(|slots| slots.in_flight.is_none())
+            })
+            .map(|(lane, _)| lane.clone())
+            .filter(|_| current.retired == 0)
+            .collect();
+        for lane in same {
+            let slots = self.lane_mut(attempt.group, &lane);
+            let jobs: Vec<JobNo> = slots
+                .map(|slots| slots.jobs().collect())
+                .unwrap_or_default();
+            for job in jobs {
+                self.drop_job(job, out);
+            }
+            let (group, row) = (attempt.group, None);
+            self.commit(Record::Told { group, lane, row }, out);
         }
     }
 

@@ -145,6 +145,11 @@ impl Notify {
             (Arc::clone(firing), Arc::clone(firing), Arc::clone(resolved));
         if !current {
             (shown, asks, ended) = (filter(firing, open), none(), filter(resolved, open));
+            if self.is_told_by_newer_secret(no, lane) {
+                // Perhaps all is one incident there: it ends when nothing of the group fires.
+                shown = Arc::clone(firing);
+                ended = if shown.is_empty() { ended } else { none() };
+            }
         } else if let Some(departed) = departed.filter(|departed| !departed.is_empty()) {
             let own = |alert| !departed.contains(&alert);
             shown = filter(firing, |alert| own(alert) || open(alert));
@@ -160,6 +165,41 @@ impl Notify {
             asks,
             resolved: ended,
         }
+    }
+
+    /// Whether the group still goes to the place of a retired lane, by another secret, or has
+    /// anything else open there.
+    fn is_told_by_newer_secret(&self, no: GroupNo, lane: &LaneKey) -> bool {
+        let (Some(group), Some(own)) = (self.groups.get(&no), self.told(no, lane)) else {
+            return false;
+        };
+        let mut others = group.told.iter().filter(|(other, told)| {
+            *other != lane
+                && other.integration == lane.integration
+                && told.is_open()
+                && same_place(&told.integration, &own.integration)
+        });
+        let configured = self.routing.integration(&lane.integration);
+        let goes_on = configured.is_some_and(|now| same_place(now, &own.integration))
+            && self.is_current(no, &LaneKey::current(&lane.integration));
+        lane.retired > 0 && (goes_on || others.next().is_some())
+    }
+
+    /// Whether the same place still has to hear a resolve by an older secret. A trigger waits for
+    /// that, since it may be the same incident.
+    fn awaits_older_resolve(&self, no: GroupNo, lane: &LaneKey) -> bool {
+        let (Some(group), Some(integration)) =
+            (self.groups.get(&no), self.integration_of(no, lane))
+        else {
+            return false;
+        };
+        lane.retired == 0
+            && group.told.iter().any(|(other, told)| {
+                other.retired > 0
+                    && other.integration == lane.integration
+                    && same_place(&told.integration, &integration)
+                    && group.lanes.get(other).is_some_and(Lane::is_busy)
+            })
     }
 
     /// What the receiver will know once all that goes out before a new trigger is delivered.
@@ -329,6 +369,10 @@ impl Notify {
                 return;
             };
             match self.verdict(job, &row, now) {
+                Verdict::Send if !row.is_resolve() && self.awaits_older_resolve(no, lane) => {
+                    self.unqueue(job);
+                    return;
+                }
                 Verdict::Send => {
                     self.queue(lane).add(row.next_try, job);
                     return;

@@ -249,3 +249,205 @@ fn print_matcher(out: &mut String, matcher: &Matcher) {
     };
     write!(out, "{name}{}{value}", matcher.op).expect("invariant: a String takes all");
 }
+
+#[cfg(test)]
+mod tests {
+    use stentor_lang::model::Labels;
+
+    use super::*;
+
+    fn node(receiver: &str, matchers: &[(&str, MatchOp, &str)], routes: Vec<Route>) -> Route {
+        let mut route = Route::new(receiver.into());
+        route.matchers = matchers
+            .iter()
+            .map(|(name, op, value)| {
+                let (name, value) = ((*name).to_owned(), (*value).to_owned());
+                LabelMatcher::for_alertmanager(&Matcher {
+                    name,
+                    op: *op,
+                    value,
+                })
+                .expect("a matcher")
+            })
+            .collect();
+        route.routes = routes;
+        route
+    }
+
+    /// The tree of Alertmanager's own test (`dispatch/route_test.go`), in its newer notation.
+    fn tree() -> Routing {
+        use MatchOp::{Equal, NotEqual, NotRegex, Regex};
+        let mut production = node(
+            "notify-productionA",
+            &[("env", Equal, "production")],
+            vec![],
+        );
+        production.continues = true;
+        let team_a = node(
+            "notify-A",
+            &[("owner", Equal, "team-A"), ("level", NotEqual, "critical")],
+            vec![
+                node(
+                    "notify-testing",
+                    &[("env", Equal, "testing"), ("baz", NotRegex, ".*quux")],
+                    vec![],
+                ),
+                production,
+                node(
+                    "notify-productionB",
+                    &[("env", Regex, "produ.*"), ("job", Regex, ".*")],
+                    vec![],
+                ),
+            ],
+        );
+        let bc = node("notify-BC", &[("owner", Regex, "team-(B|C)")], vec![]);
+        let long = node("notify-testing", &[("wait", Equal, "long")], vec![]);
+        let testing = node("notify-testing", &[("env", Equal, "testing")], vec![long]);
+        let role = node("notify-def", &[("group_by", Equal, "role")], vec![testing]);
+        Routing::new(node("notify-def", &[], vec![team_a, bc, role]), [], None)
+    }
+
+    #[track_caller]
+    fn check(labels: &[(&str, &str)], expected: &[(&str, &str)]) {
+        let tree = tree();
+        let found = tree
+            .root()
+            .matching(&Labels::from_pairs(labels.iter().copied()));
+        let found: Vec<(&str, &str)> = found
+            .iter()
+            .map(|route| (&*route.receiver, &**route.key()))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn routes_match_as_in_alertmanager() {
+        const A: &str = r#"{}/{level!="critical",owner="team-A"}"#;
+        check(&[("owner", "team-A")], &[("notify-A", A)]);
+        check(&[("owner", "team-A"), ("env", "unset")], &[("notify-A", A)]);
+        check(
+            &[("owner", "team-C")],
+            &[("notify-BC", r#"{}/{owner=~"team-(B|C)"}"#)],
+        );
+        check(
+            &[("owner", "team-A"), ("env", "testing")],
+            &[(
+                "notify-testing",
+                &format!(r#"{A}/{{baz!~".*quux",env="testing"}}"#),
+            )],
+        );
+        check(
+            &[("owner", "team-A"), ("env", "production")],
+            &[
+                (
+                    "notify-productionA",
+                    &format!(r#"{A}/{{env="production"}}"#),
+                ),
+                (
+                    "notify-productionB",
+                    &format!(r#"{A}/{{env=~"produ.*",job=~".*"}}"#),
+                ),
+            ],
+        );
+        check(
+            &[("group_by", "role")],
+            &[("notify-def", r#"{}/{group_by="role"}"#)],
+        );
+        check(
+            &[("group_by", "role"), ("env", "testing")],
+            &[("notify-testing", r#"{}/{group_by="role"}/{env="testing"}"#)],
+        );
+        check(
+            &[("group_by", "role"), ("env", "testing"), ("wait", "long")],
+            &[(
+                "notify-testing",
+                r#"{}/{group_by="role"}/{env="testing"}/{wait="long"}"#,
+            )],
+        );
+        check(&[("owner", "nobody")], &[("notify-def", "{}")]);
+        check(
+            &[("owner", "team-A"), ("level", "critical")],
+            &[("notify-def", "{}")],
+        );
+    }
+
+    #[test]
+    fn the_tree_is_walked_in_its_order() {
+        let tree = tree();
+        let mut walked = Vec::new();
+        tree.root()
+            .walk(&mut |route| walked.push((route.index(), &*route.receiver)));
+        let expected = [
+            "notify-def",
+            "notify-A",
+            "notify-testing",
+            "notify-productionA",
+            "notify-productionB",
+            "notify-BC",
+            "notify-def",
+            "notify-testing",
+            "notify-testing",
+        ];
+        assert_eq!(walked, expected.into_iter().enumerate().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn equal_keys_are_told_apart_by_an_ordinal() {
+        let foo = || {
+            let bar = node("x", &[("bar", MatchOp::Equal, "baz")], vec![]);
+            node("x", &[("foo", MatchOp::Equal, "bar")], vec![bar])
+        };
+        let tree = Routing::new(node("x", &[], vec![foo(), foo(), foo()]), [], None);
+        let mut keys = Vec::new();
+        tree.root()
+            .walk(&mut |route| keys.push(format!("{} {}", route.key(), route.ordinal())));
+        let foo = r#"{}/{foo="bar"}"#;
+        let bar = format!(r#"{foo}/{{bar="baz"}}"#);
+        let expected = [
+            "{} 0".to_owned(),
+            format!("{foo} 0"),
+            format!("{bar} 0"),
+            format!("{foo} 1"),
+            format!("{bar} 1"),
+            format!("{foo} 2"),
+            format!("{bar} 2"),
+        ];
+        assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn matchers_are_sorted_and_printed_as_in_alertmanager() {
+        use MatchOp::{Equal, NotEqual, NotRegex, Regex};
+        let route = node(
+            "x",
+            &[
+                ("b", Regex, "2"),
+                ("b", NotEqual, "1"),
+                ("b", Equal, "1"),
+                ("köy.dots", Equal, "é\u{200b}"),
+                ("a b", NotRegex, "tab\tquote\"\u{200b}"),
+                ("a", Equal, "back\\slash \"quoted\"\nline\ttab"),
+            ],
+            vec![],
+        );
+        let tree = Routing::new(route, [], None);
+        let expected = concat!(
+            r#"{a="back\\slash \"quoted\"\nline"#,
+            "\t",
+            r#"tab","a b"!~"tab\tquote\"\u200b",b="1",b!="1",b=~"2",köy.dots="é"#,
+            "\u{200b}\"}"
+        );
+        assert_eq!(&**tree.root().key(), expected);
+    }
+
+    #[test]
+    fn groups_are_named_by_their_labels() {
+        let labels = Labels::from_pairs([("a", "1"), ("b", "2"), ("c", "3")]);
+        let mut route = Route::new("x".into());
+        assert_eq!(route.group_labels(&labels).to_string(), "{}");
+        route.group_by = GroupBy::Labels(vec!["c".into(), "a".into(), "z".into()]);
+        assert_eq!(route.group_labels(&labels).to_string(), r#"{a="1", c="3"}"#);
+        route.group_by = GroupBy::All;
+        assert_eq!(route.group_labels(&labels), labels);
+    }
+}

@@ -10,6 +10,11 @@ use crate::receiver::Status;
 /// Alertmanager's own delays in the recordings are below a hundredth of a second.
 const TOLERANCE: f64 = 0.1;
 
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "the recordings lie outside of the project"
+)]
 fn recording(name: &str) -> Option<Vec<Value>> {
     let folder = std::env::var_os("STENTOR_SHARED").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
@@ -89,7 +94,7 @@ fn check(name: &str, times: [i64; 3], group_by: &str, script: &[(f64, &[&str])],
             .collect();
         assert_eq!(alerts, recorded, "{line}");
     }
-    let found: Vec<_> = told.iter().map(|told| told.line()).collect();
+    let found: Vec<_> = told.iter().map(super::sim::Told::line).collect();
     assert_eq!(found.len(), expected.len(), "{found:#?}");
 }
 
