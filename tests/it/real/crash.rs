@@ -98,7 +98,7 @@ fn killed_during_a_delivery_it_sends_it_again_with_the_same_key() {
         return;
     };
     // PagerDuty has the event, and Stentor will never know.
-    let hang = Reply::Hang(Duration::from_secs(60));
+    let hang = Reply::Hang(Duration::from_mins(1));
     scene.sink.script(PAGERDUTY, [hang]);
     scene.backend.set(5_000);
     scene.received(PAGERDUTY, 1);

@@ -39,7 +39,10 @@ pub(super) fn call(
         body.len()
     );
     for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        request += name;
+        request += ": ";
+        request += value;
+        request += "\r\n";
     }
     request.push_str("\r\n");
     stream.write_all(request.as_bytes())?;
@@ -62,9 +65,7 @@ fn find(text: &[u8], what: &[u8]) -> Option<usize> {
 /// A request that somebody sent to us.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
-    pub(super) method: String,
     pub(super) path: String,
-    pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
 }
 
@@ -72,25 +73,19 @@ pub(super) struct Request {
 pub(super) fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Request> {
     let mut line = String::new();
     stream.read_line(&mut line).ok().filter(|read| *read > 0)?;
-    let mut words = line.split_whitespace().map(str::to_owned);
-    let (method, path) = (words.next()?, words.next()?);
-    let mut headers = Vec::new();
+    let path = line.split_whitespace().nth(1)?.to_owned();
+    let mut length = 0;
     loop {
         let mut line = String::new();
         stream.read_line(&mut line).ok().filter(|read| *read > 0)?;
         let Some((name, value)) = line.split_once(':') else {
             break;
         };
-        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().ok()?;
+        }
     }
-    let length = headers.iter().find(|(name, _)| name == "content-length");
-    let length = length.map_or(Ok(0), |(_, value)| value.parse()).ok()?;
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
-    Some(Request {
-        method,
-        path,
-        headers,
-        body,
-    })
+    Some(Request { path, body })
 }

@@ -16,6 +16,7 @@ mod rules_pack;
 mod scene;
 mod sink;
 mod stentor;
+mod trouble;
 
 use std::time::{Duration, Instant};
 

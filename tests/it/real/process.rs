@@ -31,13 +31,11 @@ impl Process {
         self.child.wait().expect("the process can be waited for");
     }
 
-    /// Asks it to end, and waits until it has.
-    pub(super) fn stop(mut self) {
+    /// Asks it to end, and waits until it has: its exit code.
+    pub(super) fn stop(mut self) -> i32 {
         self.signal("TERM");
-        let name = self.name;
-        eventually(&format!("{name} ends"), Duration::from_secs(30), || {
-            self.exit_code()
-        });
+        let what = format!("{} ends", self.name);
+        eventually(&what, Duration::from_secs(30), || self.exit_code())
     }
 
     /// Sends a signal by its name.

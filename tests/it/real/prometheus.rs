@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -71,7 +71,8 @@ impl Prometheus {
     }
 
     pub(super) fn stop(&mut self) {
-        self.process.take().expect("a running Prometheus").stop();
+        let process = self.process.take().expect("a running Prometheus");
+        assert_eq!(process.stop(), 0);
     }
 
     #[track_caller]
@@ -108,7 +109,7 @@ pub(super) fn connections(total: f64, at: i64) -> Vec<Sample> {
 
 /// The backend: reports its connections twice a second, whether Prometheus takes them or not.
 pub(super) struct Backend {
-    total: Arc<AtomicU64>,
+    total: Arc<AtomicU32>,
     silent: Arc<AtomicBool>,
     ends: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -116,19 +117,19 @@ pub(super) struct Backend {
 
 impl Backend {
     /// Begins with `total` connections, after an hour of as many.
-    pub(super) fn start(prometheus: &Prometheus, total: u64) -> Self {
+    pub(super) fn start(prometheus: &Prometheus, total: u32) -> Self {
         // On whole quarters of a minute: that is where the steps of the rules' subqueries look.
         let end = now() / 15_000;
         let history =
-            (end - 240..=end).flat_map(|quarter| connections(total as f64, quarter * 15_000));
+            (end - 240..=end).flat_map(|quarter| connections(f64::from(total), quarter * 15_000));
         prometheus.push(&history.collect::<Vec<_>>());
-        let total = Arc::new(AtomicU64::new(total));
+        let total = Arc::new(AtomicU32::new(total));
         let [silent, ends] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
         let (port, level) = (prometheus.port, Arc::clone(&total));
         let (quiet, end) = (Arc::clone(&silent), Arc::clone(&ends));
         let thread = std::thread::spawn(move || {
             while !end.load(Ordering::Relaxed) {
-                let level = level.load(Ordering::Relaxed) as f64;
+                let level = f64::from(level.load(Ordering::Relaxed));
                 // A Prometheus that is down loses samples, as it does when it scrapes.
                 if !quiet.load(Ordering::Relaxed) {
                     let _ = push(port, &connections(level, now()));
@@ -144,7 +145,7 @@ impl Backend {
         }
     }
 
-    pub(super) fn set(&self, total: u64) {
+    pub(super) fn set(&self, total: u32) {
         self.total.store(total, Ordering::Relaxed);
     }
 
@@ -154,13 +155,12 @@ impl Backend {
     }
 
     /// Moves from one total to another in equal steps.
-    pub(super) fn move_to(&self, to: u64, during: Duration) {
-        let steps = 20;
+    pub(super) fn move_to(&self, to: u32, during: Duration) {
+        const STEPS: u32 = 20;
         let from = self.total.load(Ordering::Relaxed);
-        for step in 1..=steps {
-            std::thread::sleep(during / steps);
-            let (done, left) = (u64::from(step), u64::from(steps - step));
-            self.set((from * left + to * done) / u64::from(steps));
+        for step in 1..=STEPS {
+            std::thread::sleep(during / STEPS);
+            self.set((from * (STEPS - step) + to * step) / STEPS);
         }
     }
 }

@@ -57,11 +57,14 @@ fn bytes(out: &mut Vec<u8>, field: u8, value: &[u8]) {
 }
 
 fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
+    loop {
+        let low = value.to_le_bytes()[0] & 0x7f;
         value >>= 7;
+        if value == 0 {
+            return out.push(low);
+        }
+        out.push(low | 0x80);
     }
-    out.push(value as u8);
 }
 
 /// A snappy block: the length, then literals of at most 64 KiB, each with its length less one in
@@ -71,7 +74,8 @@ fn snappy(plain: &[u8]) -> Vec<u8> {
     varint(&mut out, plain.len() as u64);
     for chunk in plain.chunks(1 << 16) {
         out.push(61 << 2);
-        out.extend(((chunk.len() - 1) as u16).to_le_bytes());
+        let length = u16::try_from(chunk.len() - 1).expect("a chunk of 64 KiB");
+        out.extend(length.to_le_bytes());
         out.extend(chunk);
     }
     out

@@ -138,11 +138,14 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
             Reply::Close => return,
             Reply::Hang(time) => return std::thread::sleep(time),
             Reply::Status(status, headers, body) => {
-                let mut answer = format!("HTTP/1.1 {status} -\r\n");
-                for (name, value) in headers {
-                    answer.push_str(&format!("{name}: {value}\r\n"));
-                }
-                answer.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+                let fields = headers
+                    .into_iter()
+                    .map(|(name, value)| format!("{name}: {value}\r\n"));
+                let answer = format!(
+                    "HTTP/1.1 {status} -\r\n{}Content-Length: {}\r\n\r\n{body}",
+                    fields.collect::<String>(),
+                    body.len()
+                );
                 writer.write_all(answer.as_bytes())
             }
         };

@@ -59,8 +59,16 @@ impl Stentor {
         self.process.take().expect("a running Stentor").kill();
     }
 
-    pub(super) fn stop(&mut self) {
-        self.process.take().expect("a running Stentor").stop();
+    /// Asks it to end, and waits until it has: its exit code.
+    pub(super) fn stop(&mut self) -> i32 {
+        self.process.take().expect("a running Stentor").stop()
+    }
+
+    /// Puts another text into a file of its folder, and asks it to read its files anew.
+    pub(super) fn reload(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).expect("a file");
+        let process = self.process.as_ref().expect("a running Stentor");
+        process.signal("HUP");
     }
 
     /// The alerts of `/api/v1/alerts` with a name, as `(state, activeAt)`.
