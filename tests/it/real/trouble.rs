@@ -25,15 +25,17 @@ fn a_receiver_in_trouble_is_retried_and_keeps_nobody_waiting() {
     let Some(scene) = Scene::start(RULES) else {
         return;
     };
-    let wait = vec![("Retry-After", "2".to_owned())];
+    let wait = |seconds: u8| vec![("Retry-After", seconds.to_string())];
     let troubles = [
         Reply::Close,
-        Reply::Status(503, Vec::new(), "<html>sorry</html>".to_owned()),
-        Reply::Status(429, wait, String::new()),
+        Reply::Status(500, Vec::new(), "<html>sorry</html>".to_owned()),
+        Reply::Status(503, wait(2), String::new()),
     ];
     scene.sink.script(PAGERDUTY, troubles);
+    let limited = Reply::Status(429, wait(1), "rate_limited".to_owned());
+    scene.sink.script(SLACK, [limited]);
     scene.backend.set(5_000);
-    scene.received(SLACK, 1);
+    scene.received(SLACK, 2);
     scene.received(PAGERDUTY, 4);
     Scene::pass(Duration::from_secs(3));
     let attempts = scene.sink.received(PAGERDUTY);
