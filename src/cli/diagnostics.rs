@@ -135,7 +135,8 @@ fn excerpt(text: &str, span: Span) -> (&str, Span) {
         .match_indices('\n')
         .nth(MOST_LINES - 1)
         .map_or(whole.len(), |(newline, _)| newline);
-    let shown = &whole[..most];
+    let shown = whole[..most].trim_end_matches('\r');
+    let most = shown.len();
     (
         shown,
         Span::new((start - first).min(most), (end - first).min(most)),
@@ -144,15 +145,12 @@ fn excerpt(text: &str, span: Span) -> (&str, Span) {
 
 /// The same text with symbols in place of what a terminal would obey or be misled by.
 fn visible(text: &str) -> Cow<'_, str> {
-    if text.chars().any(is_control) {
-        Cow::Owned(
-            text.chars()
-                .map(|c| if is_control(c) { '\u{fffd}' } else { c })
-                .collect(),
-        )
-    } else {
-        Cow::Borrowed(text)
+    if !text.chars().any(is_control) {
+        return Cow::Borrowed(text);
     }
+    let text = text.replace("\r\n", "\n");
+    let symbol = |c| if is_control(c) { '\u{fffd}' } else { c };
+    Cow::Owned(text.chars().map(symbol).collect())
 }
 
 /// Control characters but for newline and tab, and what changes the direction of writing.
@@ -234,5 +232,167 @@ fn word(level: Level) -> &'static str {
         Level::Error => "error",
         Level::Warning => "warning",
         Level::Note => "note",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, span: (usize, usize), output: Output, expected: &Expect) {
+        let diagnostic = Diagnostic::error("a/code", Span::new(span.0, span.1), "bad \u{1b}[31m");
+        let findings = [Findings {
+            source: SourceText::new("dir/\u{1b}]0;x.yml", text),
+            diagnostics: vec![diagnostic.with_hint("do\u{7} this, 100%")],
+        }];
+        let shown = render(&findings, output, false);
+        let unsafe_char = shown.chars().find(|c| c.is_control() && *c != '\n');
+        assert_eq!(unsafe_char, None, "{shown:?}");
+        expected.assert_eq(&shown);
+    }
+
+    #[test]
+    fn terminals_get_nothing_to_obey() {
+        let text = "a: 1\nb\u{9b}\u{202e}: \u{1b}[31mred\u{1b}[0m\tx\r\n";
+        let red = text.find("red").expect("is there");
+        for output in [Output::Text, Output::Github, Output::Json] {
+            let expected = match output {
+                Output::Text => expect![[r#"
+                    error[a/code]: bad �[31m
+                     --> dir/�]0;x.yml:2:11
+                      |
+                    2 | b��: �[31mred�[0m    x
+                      |           ^^^
+                      |
+                      = help: do� this, 100%
+
+                "#]],
+                Output::Github => expect![[r#"
+                    ::error file=dir/�]0;x.yml,line=2,col=11,endLine=2,endColumn=14,title=a/code::bad �[31m%0Ado� this, 100%25
+                "#]],
+                Output::Json => expect![[r#"
+                    [
+                      {
+                        "file": "dir/\u001b]0;x.yml",
+                        "line": 2,
+                        "column": 11,
+                        "end_line": 2,
+                        "end_column": 14,
+                        "level": "error",
+                        "code": "a/code",
+                        "message": "bad \u001b[31m",
+                        "hint": "do\u0007 this, 100%"
+                      }
+                    ]
+                "#]],
+            };
+            check(text, (red, red + 3), output, &expected);
+        }
+    }
+
+    #[test]
+    fn places_at_the_ends() {
+        check(
+            "",
+            (0, 0),
+            Output::Text,
+            &expect![[r#"
+            error[a/code]: bad �[31m
+             --> dir/�]0;x.yml:1:1
+              |
+            1 |
+              | ^
+              |
+              = help: do� this, 100%
+
+        "#]],
+        );
+        check(
+            "a\n",
+            (2, 2),
+            Output::Text,
+            &expect![[r#"
+            error[a/code]: bad �[31m
+             --> dir/�]0;x.yml:2:1
+              |
+            2 |
+              | ^
+              |
+              = help: do� this, 100%
+
+        "#]],
+        );
+        check(
+            "a",
+            (5, 9),
+            Output::Text,
+            &expect![[r#"
+            error[a/code]: bad �[31m
+             --> dir/�]0;x.yml:1:2
+              |
+            1 | a
+              |  ^
+              |
+              = help: do� this, 100%
+
+        "#]],
+        );
+        check(
+            "ä",
+            (1, 2),
+            Output::Text,
+            &expect![[r#"
+            error[a/code]: bad �[31m
+             --> dir/�]0;x.yml:1:1
+              |
+            1 | ä
+              | ^
+              |
+              = help: do� this, 100%
+
+        "#]],
+        );
+    }
+
+    #[test]
+    fn windows_lines_look_like_others() {
+        check("a: 1\r\nb: 2\r\n", (3, 9), Output::Text, &expect![[r#"
+            error[a/code]: bad �[31m
+             --> dir/�]0;x.yml:1:4
+              |
+            1 |   a: 1
+              |  ____^
+            2 | | b: 2
+              | |___^
+              |
+              = help: do� this, 100%
+
+        "#]]);
+    }
+
+    #[test]
+    fn of_a_long_place_the_beginning_is_shown() {
+        check(
+            "1\n2\n3\n4\n5\n6\n7\n8\n",
+            (0, 15),
+            Output::Text,
+            &expect![[r#"
+                error[a/code]: bad �[31m
+                 --> dir/�]0;x.yml:1:1
+                  |
+                1 | / 1
+                2 | | 2
+                3 | | 3
+                4 | | 4
+                5 | | 5
+                  | |_^
+                  |
+                  = help: do� this, 100%
+
+            "#]],
+        );
     }
 }

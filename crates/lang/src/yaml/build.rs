@@ -230,17 +230,18 @@ impl<'t> Builder<'t> {
         self.parsed.diagnostics.push(diagnostic);
     }
 
-    /// Counts the nodes of a copy, before it is put anywhere.
+    /// Counts the nodes of a copy, and its depth, before it is put anywhere.
     fn count(&mut self, node: &Node, span: Span) -> Result<(), GiveUp> {
-        self.copied += weight(node);
-        if self.copied <= MAX_EXPANDED_NODES {
+        let size = size(node);
+        self.copied += size.nodes;
+        let message = if self.copied > MAX_EXPANDED_NODES {
+            format!("anchors and aliases copy more than {MAX_EXPANDED_NODES} nodes")
+        } else if self.open.len() + size.depth > MAX_NESTING {
+            format!("aliases nest lists and mappings more than {MAX_NESTING} deep")
+        } else {
             return Ok(());
-        }
-        self.error(
-            "yaml/expansion",
-            span,
-            format!("anchors and aliases copy more than {MAX_EXPANDED_NODES} nodes"),
-        );
+        };
+        self.error("yaml/expansion", span, message);
         Err(GiveUp)
     }
 
@@ -376,17 +377,33 @@ fn hint(text: &str, at: usize) -> Option<&'static str> {
     }
 }
 
-/// How many nodes there are, with long texts counted as several.
-fn weight(node: &Node) -> usize {
+/// How much there is of a node.
+struct Size {
+    /// Nodes, with long texts counted as several.
+    nodes: usize,
+    /// Lists and mappings inside each other.
+    depth: usize,
+}
+
+fn size(node: &Node) -> Size {
+    let text = |scalar: &Scalar| 1 + scalar.value.len() / BYTES_PER_NODE;
+    let mut whole = Size { nodes: 1, depth: 0 };
+    let mut add = |part: Size| {
+        whole.nodes += part.nodes;
+        whole.depth = whole.depth.max(part.depth + 1);
+    };
     match node {
-        Node::Scalar(scalar) => 1 + scalar.value.len() / BYTES_PER_NODE,
-        Node::Sequence(sequence) => 1 + sequence.items.iter().map(weight).sum::<usize>(),
+        Node::Scalar(scalar) => whole.nodes = text(scalar),
+        Node::Sequence(sequence) => sequence.items.iter().for_each(|item| add(size(item))),
         Node::Mapping(mapping) => {
-            let entry =
-                |entry: &Entry| 1 + entry.key.value.len() / BYTES_PER_NODE + weight(&entry.value);
-            1 + mapping.entries.iter().map(entry).sum::<usize>()
+            for entry in &mapping.entries {
+                let mut part = size(&entry.value);
+                part.nodes += text(&entry.key);
+                add(part);
+            }
         }
     }
+    whole
 }
 
 fn is_merge(key: &Scalar) -> bool {

@@ -193,6 +193,11 @@ fn hostile_texts_end_in_errors() {
         let before = vec![format!("*a{}", level - 1); 10].join(", ");
         let _ = writeln!(laughs, "a{level}: &a{level} [{before}]");
     }
+    let mut deep = "a0: &a0 x\n".to_owned();
+    for level in 1..200 {
+        let (open, close) = ("[".repeat(50), "]".repeat(50));
+        let _ = writeln!(deep, "a{level}: &a{level} {open}*a{}{close}", level - 1);
+    }
     let long = format!(
         "a: &a {}\nb: [{}]\n",
         "x".repeat(1 << 20),
@@ -203,6 +208,7 @@ fn hostile_texts_end_in_errors() {
         "{".repeat(200_000),
         "- ".repeat(200_000),
         laughs,
+        deep,
         long,
         "? ".repeat(100_000),
         "&a ".repeat(1000),
