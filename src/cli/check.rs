@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Exit {
     for file in &args.files {
         let name = file.display().to_string();
         match std::fs::read(file) {
-            Ok(bytes) => findings.push(check(name, bytes, &options, &mut counts)),
+            Ok(bytes) => findings.push(check(name, bytes, options, &mut counts)),
             Err(error) => {
                 let _ = writeln!(std::io::stderr(), "stentor: cannot read {name}: {error}");
                 return Exit::Usage;
@@ -76,14 +76,14 @@ pub(crate) fn run(args: &Args) -> Exit {
     }
 }
 
-fn check(name: String, bytes: Vec<u8>, options: &LoadOptions, counts: &mut Counts) -> Findings {
+fn check(name: String, bytes: Vec<u8>, options: LoadOptions, counts: &mut Counts) -> Findings {
     counts.files += 1;
     let source = match String::from_utf8(bytes) {
         Ok(text) => SourceText::new(name, text),
         Err(error) => return not_utf8(name, &error),
     };
     let parsed = yaml::parse(&source.text);
-    let diagnostics = match rulefile::load_documents(&source, &parsed, options) {
+    let diagnostics = match rulefile::load_documents(&source, &parsed, &options) {
         Ok(file) => {
             counts.add(&file);
             let lints = lint(&file);
