@@ -48,7 +48,7 @@ impl Findings {
 /// Writes the findings of several texts, in their order and each text's by place.
 pub(crate) fn render(findings: &[Findings], output: Output, color: bool) -> String {
     let mut places: Vec<Place<'_>> = Vec::new();
-    for text in findings {
+    for text in findings.iter().filter(|text| !text.diagnostics.is_empty()) {
         let lines = LineIndex::new(&text.source.text);
         let mut of_text: Vec<&Diagnostic> = text.diagnostics.iter().collect();
         of_text.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.level));
@@ -359,7 +359,11 @@ mod tests {
 
     #[test]
     fn windows_lines_look_like_others() {
-        check("a: 1\r\nb: 2\r\n", (3, 9), Output::Text, &expect![[r#"
+        check(
+            "a: 1\r\nb: 2\r\n",
+            (3, 9),
+            Output::Text,
+            &expect![[r#"
             error[a/code]: bad �[31m
              --> dir/�]0;x.yml:1:4
               |
@@ -370,7 +374,8 @@ mod tests {
               |
               = help: do� this, 100%
 
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]

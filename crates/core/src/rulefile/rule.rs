@@ -186,8 +186,9 @@ fn alerting(context: &Context<'_>, draft: Draft<'_>, sink: &mut Vec<Diagnostic>)
         .iter()
         .map(|(name, value)| (name.text(), *value))
         .collect();
-    let labels = templates(context, alert, "label", &draft.labels, sink);
-    let annotations = templates(context, alert, "annotation", &annotations, sink);
+    let name = template_name(alert);
+    let labels = templates(context, &name, "label", &draft.labels, sink);
+    let annotations = templates(context, &name, "annotation", &annotations, sink);
     let duration = |field: Option<Spanned<Duration>>| field.map_or(Duration::ZERO, |f| f.value);
     Some(Rule::Alerting(Arc::new(AlertingRule {
         alert: alert.into(),
@@ -203,15 +204,14 @@ fn alerting(context: &Context<'_>, draft: Draft<'_>, sink: &mut Vec<Diagnostic>)
 /// Parses the templates of labels or annotations; all their errors are noted.
 fn templates(
     context: &Context<'_>,
-    alert: &str,
+    name: &str,
     what: &str,
     texts: &BTreeMap<&str, &Scalar>,
     sink: &mut Vec<Diagnostic>,
 ) -> Option<Vec<(String, Template)>> {
-    let name = template_name(alert);
     let mut parsed = Vec::with_capacity(texts.len());
     for (label, scalar) in texts {
-        match Template::parse(&name, scalar.text()) {
+        match Template::parse(name, scalar.text()) {
             Ok(template) => parsed.push(((*label).to_owned(), template)),
             Err(mut error) => {
                 error.span = scalar.source_span(&context.source.text, error.span);

@@ -89,6 +89,9 @@ fn is_keyword(kind: Kind) -> bool {
     )
 }
 
+/// How many tokens most templates have at most.
+const USUAL_TOKENS: usize = 32;
+
 /// All tokens of a text; the last one is `Eof` or `Error`.
 pub(super) fn lex(text: &str) -> Vec<Token<'_>> {
     let mut lexer = Lexer {
@@ -96,7 +99,7 @@ pub(super) fn lex(text: &str) -> Vec<Token<'_>> {
         at: 0,
         start: 0,
         parens: 0,
-        tokens: Vec::new(),
+        tokens: Vec::with_capacity(USUAL_TOKENS),
     };
     let end = match lexer.run() {
         Ok(()) => (Kind::Eof, Span::at(text.len()), String::new()),

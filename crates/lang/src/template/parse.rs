@@ -1,5 +1,6 @@
 //! From tokens to the tree, with Go's messages.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -30,8 +31,25 @@ pub(super) struct Parsed {
 /// Constant patterns, each compiled when it is first run.
 pub(super) type Regexes = BTreeMap<Box<str>, OnceLock<std::result::Result<Regex, RegexError>>>;
 
+impl Parsed {
+    /// A text without actions: most labels and many annotations.
+    fn plain(text: &str) -> Self {
+        let text = (!text.is_empty()).then(|| Node::Text(text.into()));
+        Self {
+            root: text.into_iter().collect(),
+            defined: BTreeMap::new(),
+            regexes: BTreeMap::new(),
+            uses_value: false,
+            uses_query: false,
+        }
+    }
+}
+
 /// Parses a text in which the given variables exist.
-pub(super) fn parse(text: &str, variables: &[&str]) -> Result<Parsed, Diagnostic> {
+pub(super) fn parse(text: &str, variables: &[&'static str]) -> Result<Parsed, Diagnostic> {
+    if !text.contains("{{") {
+        return Ok(Parsed::plain(text));
+    }
     let mut parser = Parser {
         tokens: lex(text),
         at: 0,
@@ -57,7 +75,7 @@ pub(super) fn parse(text: &str, variables: &[&str]) -> Result<Parsed, Diagnostic
 struct Parser<'t> {
     tokens: Vec<Token<'t>>,
     at: usize,
-    variables: Vec<Box<str>>,
+    variables: Vec<Cow<'static, str>>,
     /// How many `range`s are open in this definition.
     ranges: usize,
     depth: usize,
@@ -421,7 +439,7 @@ impl<'t> Parser<'t> {
             pipe.assigns = next.kind == Kind::Assign;
             let name: Box<str> = variable.text.into_owned().into();
             pipe.variables.push(name.clone());
-            self.variables.push(name);
+            self.variables.push(Cow::Owned(name.into_string()));
             if !comma {
                 return Ok(());
             }
@@ -595,7 +613,7 @@ impl<'t> Parser<'t> {
 
     fn variable(&mut self, token: &Token<'t>) -> Result<Term> {
         let name: Box<str> = token.text.as_ref().into();
-        if !self.variables.contains(&name) {
+        if !self.variables.iter().any(|known| **known == *name) {
             let message = format!("undefined variable {}", quote(&name));
             let mut diagnostic = Diagnostic::error(CODE, token.span, message);
             if !self.open.is_empty() && self.variables.len() == 1 {

@@ -65,6 +65,10 @@ struct Builder<'t> {
     text: &'t str,
     lines: Option<LineIndex>,
     open: Vec<Open>,
+    /// The items and entries of all open lists and mappings, the innermost last: so each gets its
+    /// memory once, when its length is known.
+    items: Vec<Node>,
+    entries: Vec<Entry>,
     /// Anchored nodes that are complete, by the parser's number.
     anchors: BTreeMap<usize, Node>,
     copied: usize,
@@ -79,8 +83,10 @@ struct Open {
 }
 
 enum Content {
-    Items(Vec<Node>),
-    Entries { entries: Vec<Entry>, key: Pending },
+    /// From here on the items are its own.
+    Items { from: usize },
+    /// From here on the entries are its own.
+    Entries { from: usize, key: Pending },
 }
 
 /// The key that waits for its value.
@@ -97,6 +103,8 @@ impl<'t> Builder<'t> {
             text,
             lines: None,
             open: Vec::new(),
+            items: Vec::new(),
+            entries: Vec::new(),
             anchors: BTreeMap::new(),
             copied: 0,
             parsed: Parsed::default(),
@@ -115,13 +123,13 @@ impl<'t> Builder<'t> {
                 self.complete(Node::Scalar(scalar), anchor)
             }
             Event::SequenceStart(_, anchor, _) => {
-                self.open(anchor, span, Content::Items(Vec::new()));
+                let from = self.items.len();
+                self.open(anchor, span, Content::Items { from });
                 Ok(())
             }
             Event::MappingStart(_, anchor, _) => {
-                let entries = Vec::new();
-                let key = Pending::None;
-                self.open(anchor, span, Content::Entries { entries, key });
+                let (from, key) = (self.entries.len(), Pending::None);
+                self.open(anchor, span, Content::Entries { from, key });
                 Ok(())
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
@@ -157,12 +165,14 @@ impl<'t> Builder<'t> {
             if end.is_empty() { inside } else { end.end }
         };
         let node = match content {
-            Content::Items(items) => {
+            Content::Items { from } => {
+                let items: Vec<Node> = self.items.drain(from..).collect();
                 let end = end_of(items.last().map(Node::span));
                 let span = Span::new(start, end);
                 Node::Sequence(Sequence { items, span })
             }
-            Content::Entries { entries, .. } => {
+            Content::Entries { from, .. } => {
+                let entries: Vec<Entry> = self.entries.drain(from..).collect();
                 let end = end_of(entries.last().map(|entry| entry.value.span()));
                 let span = Span::new(start, end);
                 let entries = self.refuse_duplicates(entries);
@@ -204,9 +214,9 @@ impl<'t> Builder<'t> {
             return;
         };
         match &mut open.content {
-            Content::Items(items) => items.push(node),
-            Content::Entries { entries, key } => match std::mem::replace(key, Pending::None) {
-                Pending::Key(key) => entries.push(Entry { key, value: node }),
+            Content::Items { .. } => self.items.push(node),
+            Content::Entries { key, .. } => match std::mem::replace(key, Pending::None) {
+                Pending::Key(key) => self.entries.push(Entry { key, value: node }),
                 Pending::Unusable => {}
                 Pending::None => match node {
                     Node::Scalar(scalar) => *key = Pending::Key(scalar),

@@ -82,7 +82,7 @@ impl<'n, 's> Fields<'n, 's> {
             entries: &mapping.entries,
             head: mapping.head(),
             taken: vec![false; mapping.entries.len()],
-            known: Vec::new(),
+            known: Vec::with_capacity(USUAL_FIELDS),
             sink,
         }
     }
@@ -324,6 +324,9 @@ impl<'n, 's> Fields<'n, 's> {
             .push(Diagnostic::error("yaml/type", node.head(), message));
     }
 }
+
+/// How many fields most mappings may have.
+const USUAL_FIELDS: usize = 16;
 
 /// A scalar as owned text.
 fn text_of(scalar: &Scalar) -> Spanned<String> {
