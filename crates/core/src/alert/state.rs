@@ -295,7 +295,8 @@ impl RuleState {
     /// Takes over what an answer said besides phases: values, and its shape for the next time.
     /// `changed` says whether steps of this answer were applied.
     pub fn observe(&mut self, answer: &Found<'_>, changed: bool) {
-        if changed || !self.has_shape_of(answer) {
+        let same = self.has_shape_of(answer);
+        if changed || !same {
             self.shape = Some(Arc::clone(answer.shape));
             self.labels = Arc::clone(answer.labels);
             let of = |labels| self.by_labels.get(labels).copied().unwrap_or(NONE);
@@ -314,7 +315,7 @@ impl RuleState {
                 .and_then(Option::as_mut)
             {
                 instance.value = answer.values[index];
-                if instance.series != answer.shape.series[index] {
+                if !same && instance.series != answer.shape.series[index] {
                     instance.series = answer.shape.series[index].clone();
                 }
             }
