@@ -133,7 +133,7 @@ impl Duration {
         if text.is_empty() {
             return Err("empty duration string".to_owned());
         }
-        let refuse = || format!("not a valid duration string: \"{text}\"");
+        let refuse = || format!("not a valid duration string: {}", quote(text));
         let mut rest = text;
         let mut units = UNITS.iter();
         let mut total = 0_i64;
@@ -146,8 +146,8 @@ impl Duration {
             let number: i64 = rest[..digits].parse().map_err(|_| refuse())?;
             let unit = &rest[digits..digits + letters];
             if letters > 0 && !UNITS.iter().any(|(name, _)| *name == unit) {
-                let unit = quote(unit);
-                return Err(format!("unknown unit {unit} in duration \"{text}\""));
+                let (unit, text) = (quote(unit), quote(text));
+                return Err(format!("unknown unit {unit} in duration {text}"));
             }
             let (_, millis) = units.find(|(name, _)| *name == unit).ok_or_else(refuse)?;
             total = number

@@ -334,7 +334,6 @@ impl<'p> Parser<'p> {
         counted: bool,
     ) -> Result<(), RegexError> {
         let mut greedy = !self.has(SWAP_GREED);
-        let operator_end = self.at;
         if self.rest().starts_with('?') {
             self.at += 1;
             greedy = !greedy;
@@ -344,7 +343,7 @@ impl<'p> Parser<'p> {
         }
         let Some(sub) = self.frame.pop() else {
             let kind = RegexErrorKind::MissingRepeatArgument;
-            return Err(self.error(kind, start, operator_end));
+            return Err(self.error(kind, start, self.at));
         };
         let repeats = match max {
             _ if !counted => sub.repeats,
@@ -353,7 +352,7 @@ impl<'p> Parser<'p> {
             None => sub.repeats.saturating_mul(min.max(1)),
         };
         if counted && (min >= 2 || max.is_some_and(|max| max >= 2)) && repeats > MAX_REPEAT {
-            return Err(self.error(RegexErrorKind::RepeatSize, start, operator_end));
+            return Err(self.error(RegexErrorKind::RepeatSize, start, self.at));
         }
         let node = Node {
             depth: sub.depth + 1,

@@ -49,12 +49,17 @@ pub(super) fn printf<'d>(_: &mut Env<'d>, args: Args<'_, 'd>) -> Outcome<'d> {
 }
 
 /// The text of all arguments, as `html`, `js` and `urlquery` take it.
-fn joined(args: Args<'_, '_>) -> Result<String, Fault> {
-    Ok(match args {
-        [Value::Text(text)] => text.to_string(),
-        [Value::Nil] => "<no value>".to_owned(),
-        args => format::sprint_indirect(args)?,
-    })
+fn joined<'d>(args: Args<'_, 'd>) -> Result<String, Fault> {
+    if let [Value::Text(text)] = args {
+        return Ok(text.to_string());
+    }
+    // A value that is not there becomes a text here, as where an action prints it.
+    let shown = |arg: &Value<'d>| match arg {
+        Value::Nil => Value::from("<no value>"),
+        arg => arg.clone(),
+    };
+    let args: Vec<_> = args.iter().map(shown).collect();
+    Ok(format::sprint_indirect(&args)?)
 }
 
 pub(super) fn html<'d>(_: &mut Env<'d>, args: Args<'_, 'd>) -> Outcome<'d> {
@@ -295,12 +300,13 @@ fn equal(left: &Value<'_>, right: &Value<'_>) -> Result<bool, Fault> {
 }
 
 fn not_comparable(left: &Value<'_>, right: &Value<'_>) -> Result<Fault, Fault> {
-    let text = |value: &Value<'_>| format::sprintf("%s", std::slice::from_ref(value));
+    let text = |verb, value: &Value<'_>| format::sprintf(verb, std::slice::from_ref(value));
     let (left_type, right_type) = (left.type_name(), right.type_name());
     Ok(if kind(left) == kind(right) {
-        format!("non-comparable type {}: {right_type}", text(right)?).into()
+        format!("non-comparable type {}: {right_type}", text("%s", right)?).into()
     } else {
-        let (left, right) = (text(left)?, text(right)?);
+        // Go swaps the verbs of the second pair.
+        let (left, right) = (text("%s", left)?, text("%v", right)?);
         format!("non-comparable types {left}: {left_type}, {right_type}: {right}").into()
     })
 }

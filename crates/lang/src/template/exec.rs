@@ -220,21 +220,14 @@ impl<'d> Exec<'d> {
         let value = self.pipe(dot, &branch.pipe)?;
         let ran = match &value {
             Value::Pending => true,
-            Value::Int(count) => {
+            Value::Int(_) | Value::Whole(..) | Value::Byte(_) => {
                 if branch.pipe.variables.len() > 1 {
+                    let shown = self.shown(&value)?;
                     let message = "to iterate over more than one variable";
-                    return self.fail(format_args!("can't use {count} {message}"));
+                    return self.fail(format_args!("can't use {shown} {message}"));
                 }
-                let numbers = (0..*count).map(|n| (Value::Nil, Value::Int(n)));
-                self.iterate(branch, numbers)?
-            }
-            Value::Whole(..) => {
                 let count = value.whole().unwrap_or(0);
-                let numbers = (0..count).map(|n| (Value::Nil, Value::Int(n)));
-                self.iterate(branch, numbers)?
-            }
-            Value::Byte(count) => {
-                let numbers = (0..*count).map(|n| (Value::Nil, Value::Byte(n)));
+                let numbers = (0..count).map(|n| (Value::Nil, value.with_whole(n)));
                 self.iterate(branch, numbers)?
             }
             Value::Labels(labels) => {
@@ -611,7 +604,7 @@ impl<'d> Exec<'d> {
                 let type_name = args[0].type_name();
                 let callee = match (operands.first(), &args[0]) {
                     (Some(operand), _) => operand.to_string(),
-                    (None, Value::Text(text)) => text.to_string(),
+                    (None, Value::Text(text) | Value::Html(text)) => text.to_string(),
                     (None, _) => format!("<{type_name} Value>"),
                 };
                 self.fail(format_args!(

@@ -163,6 +163,15 @@ impl Value<'_> {
         }
     }
 
+    /// Another number of the same type as this whole number.
+    pub(super) fn with_whole(&self, number: i64) -> Self {
+        match self {
+            Self::Whole(kind, _) => Self::Whole(*kind, number),
+            Self::Byte(_) => u8::try_from(number).map_or(Self::Int(number), Self::Byte),
+            _ => Self::Int(number),
+        }
+    }
+
     /// How many elements there are, where that means something.
     pub(super) fn len(&self) -> Option<usize> {
         match self {
