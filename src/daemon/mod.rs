@@ -1,9 +1,12 @@
 //! The daemon: everything around the engine that touches the world.
 
-pub(crate) mod client;
-pub(crate) mod decode;
+mod client;
+mod clock;
+mod decode;
 #[cfg(test)]
 mod fake;
-pub(crate) mod secrets;
-pub(crate) mod store;
-pub(crate) mod transport;
+mod inbox;
+mod secrets;
+mod sender;
+mod store;
+mod transport;

@@ -152,7 +152,7 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
         Change::ForgetRows => drop(transaction.execute("DELETE FROM record", [])?),
         Change::KeepSecret(id) => {
             transaction
-                .prepare_cached("UPDATE secret SET retired = 0 WHERE id = ?1")?
+                .prepare_cached("UPDATE secret SET retired = 0 WHERE id = ?1 AND retired = 1")?
                 .execute([id.0.cast_signed()])?;
         }
         Change::Accept(text) => accept(transaction, text)?,
