@@ -1,12 +1,342 @@
 //! The daemon: everything around the engine that touches the world.
+//!
+//! One thread owns the engine ([`core`]), one the store ([`store::writer`]), one turns events into
+//! logs and metrics ([`observer`]); queries, deliveries and HTTP run on tokio. They speak by
+//! messages alone.
 
+mod accepted;
 mod client;
 mod clock;
+mod core;
 mod decode;
+mod dispatch;
 #[cfg(test)]
 mod fake;
+mod http;
 mod inbox;
+mod metrics;
+mod observer;
+mod process;
+mod reload;
 mod secrets;
 mod sender;
+pub(crate) mod setup;
 mod store;
 mod transport;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use stentor_core::engine::{Engine, Input, Record, Settings};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Mutex, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use accepted::Accepted;
+use clock::Clock;
+use dispatch::{Clients, Deliveries};
+use http::{App, Guard};
+use inbox::{Inbox, Letter};
+use metrics::Metrics;
+use reload::{Reloader, Running};
+use sender::Sender;
+use setup::Prepared;
+use store::{Loaded, Sqlite, StoreError, writer};
+use transport::Transports;
+
+/// How long requests under way may take to end after a signal to stop. What has not ended by then
+/// is sent again at the next start.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long readers get after that.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// How the daemon is to run.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// Where the configuration is.
+    pub(crate) from: setup::From,
+    /// The directory of the store.
+    pub(crate) storage: PathBuf,
+    /// Where HTTP is served.
+    pub(crate) listen: SocketAddr,
+}
+
+/// Why the daemon does not run.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The configuration is refused, and there is none to go back to; with all errors.
+    Config(String),
+    /// The environment: storage, port, threads.
+    Environment(String),
+}
+
+/// Runs until a signal ends it.
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    transport::install_crypto();
+    let clock = Arc::new(Clock::system());
+    let loaded = setup::load(&options.from, None);
+    let label = clock.now().rfc3339().replace(':', "");
+    let opened = Sqlite::open(&options.storage, &label, store::LOCK_WAIT);
+    let (mut store, rows) = match (opened, &loaded) {
+        (Ok(opened), _) => opened,
+        // Whoever runs it for the first time is told of the first thing to mend.
+        (Err(StoreError::InUse(_)) | Err(_), Err(errors)) => {
+            return Err(Failure::Config(errors.clone()));
+        }
+        (Err(error), Ok(_)) => return Err(Failure::Environment(error.to_string())),
+    };
+    for damage in &rows.damage {
+        tracing::error!("the store was damaged: {damage}");
+    }
+    let accepted = Accepted::find(&rows.rows);
+    let (prepared, errors) = choose(loaded, accepted.as_ref(), &options.from, &mut store)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(environment)?;
+    let daemon = Daemon {
+        options,
+        clock,
+        accepted,
+        errors,
+    };
+    runtime.block_on(daemon.run(prepared, store, rows))
+}
+
+/// The configuration to run: what the files say, or what was accepted last, with the errors.
+fn choose(
+    loaded: Result<Prepared, String>,
+    accepted: Option<&Accepted>,
+    from: &setup::From,
+    store: &mut Sqlite,
+) -> Result<(Prepared, Option<String>), Failure> {
+    use store::Store as _;
+    let errors = match loaded {
+        Ok(prepared) => {
+            // A rule file that was cut to nothing while nobody ran is caught here.
+            let before = accepted.map(|accepted| &accepted.sources);
+            match setup::compare(&prepared, before, from) {
+                Ok(()) => return Ok((prepared, None)),
+                Err(errors) => errors,
+            }
+        }
+        Err(errors) => errors,
+    };
+    let Some(accepted) = accepted else {
+        return Err(Failure::Config(errors));
+    };
+    let Ok(mut prepared) = setup::prepare(accepted.sources.clone(), from) else {
+        return Err(Failure::Config(errors));
+    };
+    if let Some(id) = accepted.secrets
+        && let Ok(Some(secrets)) = store.secret(id)
+    {
+        accepted::restore(&mut prepared.inline, &secrets.0);
+    }
+    Ok((prepared, Some(errors)))
+}
+
+fn environment(error: impl std::fmt::Display) -> Failure {
+    Failure::Environment(error.to_string())
+}
+
+struct Daemon<'a> {
+    options: &'a Options,
+    clock: Arc<Clock>,
+    accepted: Option<Accepted>,
+    /// Why the configuration of the files is refused, where it is.
+    errors: Option<String>,
+}
+
+/// The threads, and what ends them.
+struct Parts {
+    inbox: Arc<Inbox>,
+    store: writer::Handle,
+    core: JoinHandle<()>,
+    under_way: TaskTracker,
+    draining: Arc<AtomicBool>,
+}
+
+impl Daemon<'_> {
+    async fn run(self, prepared: Prepared, store: Sqlite, rows: Loaded) -> Result<(), Failure> {
+        let address = self.options.listen;
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            Failure::Environment(format!("cannot listen on {address}: {error}"))
+        })?;
+        let address = listener.local_addr().map_err(environment)?;
+        let external_url = setup::external_url(&self.options.from);
+        let (parts, app) = self
+            .start(prepared, store, rows, Guard::new(address, &external_url))
+            .await?;
+        let stop = CancellationToken::new();
+        let reloader = Arc::clone(&app.reloader);
+        let server = tokio::spawn(http::serve(listener, app, stop.clone()));
+        tracing::info!("listening on http://{address}");
+        wait_for_end(&reloader).await.map_err(environment)?;
+        drop(reloader);
+        shut_down(parts, stop, server).await;
+        Ok(())
+    }
+
+    async fn start(
+        self,
+        prepared: Prepared,
+        store: Sqlite,
+        rows: Loaded,
+        guard: Guard,
+    ) -> Result<(Parts, Arc<App>), Failure> {
+        let clock = Arc::clone(&self.clock);
+        let now = clock.now();
+        let inbox = Arc::new(Inbox::default());
+        let metrics = Arc::new(Metrics::new(now));
+        metrics
+            .store_damage
+            .set(i64::try_from(rows.damage.len()).unwrap_or(i64::MAX));
+        let dry_run = self.options.from.dry_run;
+        let (draining, under_way) = (Arc::new(AtomicBool::new(false)), TaskTracker::new());
+        // The sender needs the store's thread, which needs the sender.
+        let slot = sender::Slot::default();
+        let deliveries = Deliveries {
+            runtime: tokio::runtime::Handle::current(),
+            sender: slot.clone(),
+            clock: Arc::clone(&clock),
+            inbox: Arc::clone(&inbox),
+            metrics: Arc::clone(&metrics),
+            under_way: under_way.clone(),
+            draining: Arc::clone(&draining),
+        };
+        let (store, _) = writer::start(store, deliveries).map_err(environment)?;
+        let sender = Arc::new(Sender::new(store.clone(), Arc::default(), dry_run));
+        slot.fill(Arc::clone(&sender));
+
+        let clients: Arc<Clients> = Arc::default();
+        let shown: Arc<RwLock<Arc<str>>> = Arc::new(RwLock::new("".into()));
+        let reloader = Arc::new(Reloader {
+            from: self.options.from.clone(),
+            clients: Arc::clone(&clients),
+            sender,
+            shown: Arc::clone(&shown),
+            inbox: Arc::clone(&inbox),
+            clock: Arc::clone(&clock),
+            metrics: Arc::clone(&metrics),
+            store: store.clone(),
+            transports: Arc::new(Transports::default()),
+            running: Mutex::default(),
+        });
+        let mut running = Running::before(self.accepted.as_ref());
+        let setup = reloader.install(prepared, &mut running).await;
+        let setup = setup.map_err(Failure::Config)?;
+        *reloader.running.lock().await = running;
+
+        let records = decode(&rows.rows, &metrics);
+        let settings = Settings {
+            dry_run,
+            seed: now.millis().cast_unsigned() ^ u64::from(std::process::id()),
+            aligned_slots: false,
+        };
+        let (engine, first) = Engine::recover(setup, settings, records, now);
+        if let Some(errors) = &self.errors {
+            reloader.rejected(errors);
+        }
+        let (queries, batches) = mpsc::unbounded_channel();
+        tokio::spawn(dispatch::queries(
+            batches,
+            clients,
+            Arc::clone(&clock),
+            Arc::clone(&inbox),
+            Arc::clone(&metrics),
+        ));
+        let pulse = Arc::new(core::Pulse::default());
+        let thread = core::Core {
+            engine,
+            clock: Arc::clone(&clock),
+            inbox: Arc::clone(&inbox),
+            outlets: core::Outlets {
+                queries,
+                store: store.clone(),
+                events: observer::start(Arc::clone(&metrics)).map_err(environment)?,
+            },
+            pulse: Arc::clone(&pulse),
+        };
+        let core = std::thread::Builder::new()
+            .name("engine".to_owned())
+            .spawn(move || thread.run(first))
+            .map_err(environment)?;
+        let app = App {
+            inbox: Arc::clone(&inbox),
+            clock,
+            pulse,
+            metrics,
+            reloader,
+            config: shown,
+            guard,
+        };
+        let parts = Parts {
+            inbox,
+            store,
+            core,
+            under_way,
+            draining,
+        };
+        Ok((parts, Arc::new(app)))
+    }
+}
+
+/// Rows as records. One that cannot be read is lost, and said to be.
+fn decode(rows: &[store::Found], metrics: &Metrics) -> Vec<Record> {
+    let mut records = Vec::with_capacity(rows.len());
+    for row in rows {
+        match Record::decode(&row.table, &row.key, &row.value) {
+            Ok(record) => records.push(record),
+            Err(error) => {
+                tracing::error!("a row of the store cannot be read and is lost: {error}");
+                metrics.store_damage.inc();
+            }
+        }
+    }
+    records
+}
+
+/// Until SIGTERM or SIGINT; SIGHUP reloads.
+async fn wait_for_end(reloader: &Arc<Reloader>) -> std::io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => {
+                let reloader = Arc::clone(reloader);
+                // What is wrong is logged there.
+                tokio::spawn(async move { drop(reloader.reload().await) });
+            }
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        }
+    }
+}
+
+/// Begins nothing new, lets what is under way end and be recorded, and closes.
+async fn shut_down(parts: Parts, stop: CancellationToken, server: tokio::task::JoinHandle<()>) {
+    tracing::info!("stopping");
+    parts.draining.store(true, Ordering::Relaxed);
+    parts.inbox.push(Letter::Drain);
+    parts.under_way.close();
+    if tokio::time::timeout(DRAIN, parts.under_way.wait()).await.is_err() {
+        tracing::warn!("deliveries under way did not end in time; they are sent again at the next start");
+    }
+    stop.cancel();
+    let _ = tokio::time::timeout(CLOSE, server).await;
+    // Outcomes that came last are handled before the thread ends.
+    parts.inbox.input(Input::Wake);
+    parts.inbox.push(Letter::Stop);
+    let _ = tokio::task::spawn_blocking(move || parts.core.join()).await;
+    parts.store.sync().await;
+    tracing::info!("stopped");
+}

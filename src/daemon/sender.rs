@@ -1,7 +1,7 @@
 //! Carries notifications to their receivers: finds the secrets, lets `receiver` write the request
 //! and read the answer, and sends. It decides nothing, and no secret leaves it but in a request.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use stentor_core::engine::Deliver;
@@ -20,6 +20,24 @@ use super::transport::{
 
 /// Services answer in a few hundred bytes; what is behind this is not read.
 const ANSWER_BYTES: usize = 64 * 1024;
+
+/// Where the sender will be: the store's thread starts deliveries, and the sender needs that thread.
+#[derive(Clone, Default)]
+pub(crate) struct Slot(Arc<OnceLock<Arc<Sender>>>);
+
+impl Slot {
+    /// Puts the sender there, once.
+    pub(crate) fn fill(&self, sender: Arc<Sender>) {
+        assert!(self.0.set(sender).is_ok(), "invariant: there is one sender");
+    }
+
+    /// The sender; deliveries begin only after it is there.
+    pub(crate) fn get(&self) -> &Arc<Sender> {
+        self.0
+            .get()
+            .expect("invariant: the sender is there before the engine")
+    }
+}
 
 /// Sends notifications.
 pub(crate) struct Sender {
