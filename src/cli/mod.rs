@@ -1,7 +1,9 @@
 //! The commands, one file each. A command returns an [`Exit`]; only `main` ends the process.
 
 mod check;
-mod diagnostics;
+pub(crate) mod diagnostics;
+mod ready;
+mod run;
 
 use std::process::ExitCode;
 
@@ -19,6 +21,10 @@ struct Cli {
 enum Command {
     /// Checks rule files and configurations: every error with its place in the source
     Check(check::Args),
+    /// Evaluates rules and notifies receivers until a signal ends it
+    Run(Box<run::Args>),
+    /// Asks a running daemon whether it is ready
+    Ready(ready::Args),
 }
 
 /// How a command ended, as the process says it.
@@ -30,6 +36,8 @@ pub(crate) enum Exit {
     Failed = 1,
     /// The command line or the configuration is wrong (clap ends with the same code).
     Usage = 2,
+    /// The environment failed: a port, the storage, an unreachable daemon.
+    Environment = 3,
 }
 
 impl From<Exit> for ExitCode {
@@ -42,6 +50,8 @@ impl From<Exit> for ExitCode {
 pub(crate) fn main() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Ready(args) => ready::run(&args),
     };
     exit.into()
 }

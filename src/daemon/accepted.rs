@@ -1,7 +1,6 @@
 //! The configuration that was accepted last, as the engine keeps it: the texts of all files, with
 //! inline secrets replaced, and the version of the secrets under which the store has those.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -24,12 +23,12 @@ pub(crate) struct Accepted {
 }
 
 impl Accepted {
-    /// For sources that are good, with these inline secrets, which the store has under this id.
-    pub(crate) fn new(sources: &Sources, inline: &Inline, secrets: Option<SecretId>) -> Self {
+    /// For sources that are good, without their inline secrets, which the store has under this id.
+    pub(crate) fn new(sources: Sources, secrets: Option<SecretId>) -> Self {
         Self {
             version: VERSION,
             secrets,
-            sources: sources.map_config(|text| hide(text, inline)),
+            sources,
         }
     }
 
@@ -57,32 +56,4 @@ impl Accepted {
 /// Inline secrets as a bundle for the store.
 pub(crate) fn bundle(inline: &Inline) -> SecretBundle {
     SecretBundle(inline.0.clone())
-}
-
-/// What stands in the place of a secret. It must be read in its place, so one that was a URL
-/// is one.
-fn stand_in(secret: &str) -> &'static str {
-    if secret.starts_with("http") {
-        "https://secret.invalid/"
-    } else {
-        "00000000000000000000000000000000"
-    }
-}
-
-fn hide(text: &str, inline: &Inline) -> String {
-    let mut secrets: Vec<&str> = inline.0.values().map(|secret| secret.trim()).collect();
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    let shown = secrets.iter().filter(|secret| !secret.is_empty());
-    shown.fold(text.to_owned(), |text, secret| {
-        text.replace(secret, stand_in(secret))
-    })
-}
-
-/// Puts the secrets back that [`hide`] took out.
-pub(crate) fn restore(inline: &mut Inline, secrets: &BTreeMap<String, String>) {
-    for (name, text) in &mut inline.0 {
-        if let Some(secret) = secrets.get(name) {
-            text.clone_from(secret);
-        }
-    }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Options {
     pub(crate) caps: Caps,
     /// Unpacked bytes of one answer.
     pub(crate) max_bytes: usize,
+    /// The longest that a query may take.
+    pub(crate) timeout: Time,
     /// Queries at the same time.
     pub(crate) concurrency: usize,
 }
@@ -80,6 +82,7 @@ impl Client {
 
     /// Asks, and waits for the answer at most this long.
     pub(crate) async fn query(&self, query: &Query, within: Time) -> Result<Answer, QueryError> {
+        let within = within.min(self.options.timeout);
         let deadline = Instant::now() + within;
         let mut before = None;
         let asked = timeout_at(deadline, self.ask(query, deadline, &mut before)).await;

@@ -16,6 +16,7 @@ fn client(url: &str, http: HttpConfig, max_bytes: usize) -> Client {
             samples: 10,
         },
         max_bytes,
+        timeout: LONG,
         concurrency: 2,
     };
     let inline = Inline([("token".to_owned(), "canary".to_owned())].into());

@@ -98,7 +98,11 @@ impl Core {
                     }
                 }
             }
-            if self.engine.deadline().is_some_and(|at| at <= self.clock.now()) {
+            if self
+                .engine
+                .deadline()
+                .is_some_and(|at| at <= self.clock.now())
+            {
                 self.step(Input::Wake, &mut turn, &mut waiting);
             }
         }

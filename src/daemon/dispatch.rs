@@ -92,7 +92,9 @@ impl Outlet for Deliveries {
         match news {
             News::Committed { took, .. } => self.metrics.committed(took),
             News::Failed(why) => {
-                tracing::error!("the store fails: {why}; state is kept in memory, and pages go out");
+                tracing::error!(
+                    "the store fails: {why}; state is kept in memory, and pages go out"
+                );
                 self.metrics.store_fails(true);
                 self.inbox.input(Input::StoreFailed);
             }

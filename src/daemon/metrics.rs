@@ -127,29 +127,120 @@ impl Metrics {
         let mut registry = Registry::default();
         let r = &mut registry;
         let metrics = Self {
-            evaluations: add(r, "prometheus_rule_evaluations", "The total number of rule evaluations"),
-            evaluation_failures: add(r, "prometheus_rule_evaluation_failures", "The total number of rule evaluations that failed"),
-            evaluation_seconds: add_as(r, "prometheus_rule_evaluation_duration_seconds", "The duration of a rule's evaluation, from query to answer", seconds_histogram()),
-            iterations: add(r, "prometheus_rule_group_iterations", "The total number of scheduled evaluations of a rule group, done or missed"),
-            iterations_missed: add(r, "prometheus_rule_group_iterations_missed", "The total number of evaluations of a rule group that were missed"),
-            group_seconds: add(r, "prometheus_rule_group_last_duration_seconds", "The duration of a rule group's last evaluation"),
-            group_evaluated_at: add(r, "prometheus_rule_group_last_evaluation_timestamp_seconds", "The time of a rule group's last evaluation, in seconds since the epoch"),
-            group_interval: add(r, "prometheus_rule_group_interval_seconds", "The interval of a rule group"),
-            group_rules: add(r, "prometheus_rule_group_rules", "The number of rules of a group"),
-            reload_good: add(r, "prometheus_config_last_reload_successful", "Whether the last attempt to load the configuration succeeded"),
-            reload_at: add(r, "prometheus_config_last_reload_success_timestamp_seconds", "The time of the last successful load of the configuration, in seconds since the epoch"),
-            notifications: add(r, "alertmanager_notifications", "The total number of attempted notifications"),
-            notifications_failed: add(r, "alertmanager_notifications_failed", "The total number of failed attempts to notify"),
-            notification_seconds: add_as(r, "alertmanager_notification_latency_seconds", "The time from the flush of a group until its receiver had the notification", Family::new_with_constructor(seconds_histogram as fn() -> Histogram)),
-            alerts: add(r, "alertmanager_alerts", "How many alerts there are by state; active ones fire"),
-            superseded: add(r, "stentor_notifications_superseded", "The total number of queued notifications that a newer state of their group replaced"),
+            evaluations: add(
+                r,
+                "prometheus_rule_evaluations",
+                "The total number of rule evaluations",
+            ),
+            evaluation_failures: add(
+                r,
+                "prometheus_rule_evaluation_failures",
+                "The total number of rule evaluations that failed",
+            ),
+            evaluation_seconds: add_as(
+                r,
+                "prometheus_rule_evaluation_duration_seconds",
+                "The duration of a rule's evaluation, from query to answer",
+                seconds_histogram(),
+            ),
+            iterations: add(
+                r,
+                "prometheus_rule_group_iterations",
+                "The total number of scheduled evaluations of a rule group, done or missed",
+            ),
+            iterations_missed: add(
+                r,
+                "prometheus_rule_group_iterations_missed",
+                "The total number of evaluations of a rule group that were missed",
+            ),
+            group_seconds: add(
+                r,
+                "prometheus_rule_group_last_duration_seconds",
+                "The duration of a rule group's last evaluation",
+            ),
+            group_evaluated_at: add(
+                r,
+                "prometheus_rule_group_last_evaluation_timestamp_seconds",
+                "The time of a rule group's last evaluation, in seconds since the epoch",
+            ),
+            group_interval: add(
+                r,
+                "prometheus_rule_group_interval_seconds",
+                "The interval of a rule group",
+            ),
+            group_rules: add(
+                r,
+                "prometheus_rule_group_rules",
+                "The number of rules of a group",
+            ),
+            reload_good: add(
+                r,
+                "prometheus_config_last_reload_successful",
+                "Whether the last attempt to load the configuration succeeded",
+            ),
+            reload_at: add(
+                r,
+                "prometheus_config_last_reload_success_timestamp_seconds",
+                "The time of the last successful load of the configuration, in seconds since the epoch",
+            ),
+            notifications: add(
+                r,
+                "alertmanager_notifications",
+                "The total number of attempted notifications",
+            ),
+            notifications_failed: add(
+                r,
+                "alertmanager_notifications_failed",
+                "The total number of failed attempts to notify",
+            ),
+            notification_seconds: add_as(
+                r,
+                "alertmanager_notification_latency_seconds",
+                "The time from the flush of a group until its receiver had the notification",
+                Family::new_with_constructor(seconds_histogram as fn() -> Histogram),
+            ),
+            alerts: add(
+                r,
+                "alertmanager_alerts",
+                "How many alerts there are by state; active ones fire",
+            ),
+            superseded: add(
+                r,
+                "stentor_notifications_superseded",
+                "The total number of queued notifications that a newer state of their group replaced",
+            ),
             limits_reached: add(r, "stentor_limits_reached", "How often a limit was reached"),
-            unknown_ids: add(r, "stentor_late_answers", "The total number of answers and outcomes that nobody waited for any more"),
-            transitions: add(r, "stentor_alert_transitions", "The total number of alerts that entered a phase"),
-            queries: add(r, "stentor_queries", "The total number of queries by data source and outcome"),
-            store_seconds: add_as(r, "stentor_store_commit_duration_seconds", "The time that a commit to the store takes", seconds_histogram()),
-            store_failing: add(r, "stentor_store_failing", "Whether the store refuses writes, so that state is kept in memory alone"),
-            store_damage: add(r, "stentor_store_damage", "What was lost from the store at the last start, as a number of findings"),
+            unknown_ids: add(
+                r,
+                "stentor_late_answers",
+                "The total number of answers and outcomes that nobody waited for any more",
+            ),
+            transitions: add(
+                r,
+                "stentor_alert_transitions",
+                "The total number of alerts that entered a phase",
+            ),
+            queries: add(
+                r,
+                "stentor_queries",
+                "The total number of queries by data source and outcome",
+            ),
+            store_seconds: add_as(
+                r,
+                "stentor_store_commit_duration_seconds",
+                "The time that a commit to the store takes",
+                seconds_histogram(),
+            ),
+            store_failing: add(
+                r,
+                "stentor_store_failing",
+                "Whether the store refuses writes, so that state is kept in memory alone",
+            ),
+            store_damage: add(
+                r,
+                "stentor_store_damage",
+                "What was lost from the store at the last start, as a number of findings",
+            ),
             process_cpu: add(r, "process_cpu_seconds", "Processor time spent, in seconds"),
             process_memory: add(r, "process_resident_memory_bytes", "Resident memory"),
             process_files: add(r, "process_open_fds", "Open file descriptors"),
@@ -159,7 +250,11 @@ impl Metrics {
             add(r, "stentor_build_info", "The version of the program");
         let version = env!("CARGO_PKG_VERSION");
         build.get_or_create(&Build { version }).set(1);
-        let started: Float = add(r, "process_start_time_seconds", "The start of the process, in seconds since the epoch");
+        let started: Float = add(
+            r,
+            "process_start_time_seconds",
+            "The start of the process, in seconds since the epoch",
+        );
         started.set(now.seconds());
         Self {
             registry,

@@ -132,15 +132,12 @@ fn choose(
     let Some(accepted) = accepted else {
         return Err(Failure::Config(errors));
     };
-    let Ok(mut prepared) = setup::prepare(accepted.sources.clone(), from) else {
-        return Err(Failure::Config(errors));
-    };
-    if let Some(id) = accepted.secrets
-        && let Ok(Some(secrets)) = store.secret(id)
-    {
-        accepted::restore(&mut prepared.inline, &secrets.0);
+    let secrets = accepted.secrets.and_then(|id| store.secret(id).ok()?);
+    let secrets = secrets.unwrap_or_default().0;
+    match setup::prepare(accepted.sources.clone(), from, Some(secrets)) {
+        Ok(prepared) => Ok((prepared, Some(errors))),
+        Err(_) => Err(Failure::Config(errors)),
     }
-    Ok((prepared, Some(errors)))
 }
 
 fn environment(error: impl std::fmt::Display) -> Failure {
@@ -171,7 +168,7 @@ impl Daemon<'_> {
             Failure::Environment(format!("cannot listen on {address}: {error}"))
         })?;
         let address = listener.local_addr().map_err(environment)?;
-        let external_url = setup::external_url(&self.options.from);
+        let external_url = self.options.from.external_url.clone();
         let (parts, app) = self
             .start(prepared, store, rows, Guard::new(address, &external_url))
             .await?;
@@ -328,8 +325,13 @@ async fn shut_down(parts: Parts, stop: CancellationToken, server: tokio::task::J
     parts.draining.store(true, Ordering::Relaxed);
     parts.inbox.push(Letter::Drain);
     parts.under_way.close();
-    if tokio::time::timeout(DRAIN, parts.under_way.wait()).await.is_err() {
-        tracing::warn!("deliveries under way did not end in time; they are sent again at the next start");
+    if tokio::time::timeout(DRAIN, parts.under_way.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            "deliveries under way did not end in time; they are sent again at the next start"
+        );
     }
     stop.cancel();
     let _ = tokio::time::timeout(CLOSE, server).await;

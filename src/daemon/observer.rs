@@ -100,7 +100,10 @@ impl Observer {
             }
             Event::Notify(event) => self.notification(&event),
             Event::UnknownId { kind } => {
-                self.metrics.unknown_ids.get_or_create(&OfKind { kind }).inc();
+                self.metrics
+                    .unknown_ids
+                    .get_or_create(&OfKind { kind })
+                    .inc();
                 tracing::debug!(kind, "an answer came that nobody waited for any more");
             }
         }
@@ -147,14 +150,22 @@ impl Observer {
                 receiver,
                 firing,
                 resolved,
-            } => tracing::debug!(group = &**group_key, receiver = &**receiver, firing, resolved, "flush"),
+            } => tracing::debug!(
+                group = &**group_key,
+                receiver = &**receiver,
+                firing,
+                resolved,
+                "flush"
+            ),
             notify::Event::Queued {
                 integration,
                 group_key,
                 reason,
                 firing,
                 resolved,
-            } => tracing::debug!(receiver = %integration, group = &**group_key, %reason, firing, resolved, "queued"),
+            } => {
+                tracing::debug!(receiver = %integration, group = &**group_key, %reason, firing, resolved, "queued")
+            }
             notify::Event::Superseded {
                 integration,
                 group_key,
@@ -174,7 +185,10 @@ impl Observer {
             } => {
                 let labels = OfIntegration::new(integration);
                 metrics.notifications.get_or_create(&labels).inc();
-                observe(&metrics.notification_seconds.get_or_create(&labels), *latency);
+                observe(
+                    &metrics.notification_seconds.get_or_create(&labels),
+                    *latency,
+                );
                 tracing::info!(
                     receiver = %integration,
                     group = &**group_key,
@@ -204,6 +218,11 @@ impl Observer {
                 self.failed(integration, "refused");
                 tracing::error!(receiver = %integration, group = &**group_key, fallback, "delivery refused for good: {why}");
             }
+            notify::Event::UnknownAttempt { .. } => {
+                let kind = OfKind { kind: "delivery" };
+                metrics.unknown_ids.get_or_create(&kind).inc();
+                tracing::debug!("an outcome came of an attempt that is over already");
+            }
             notify::Event::LimitReached {
                 integration,
                 group_key,
@@ -218,9 +237,11 @@ impl Observer {
 
     fn failed(&self, integration: &IntegrationKey, reason: &'static str) {
         let metrics = &self.metrics;
-        metrics.notifications.get_or_create(&OfIntegration::new(integration)).inc();
+        metrics
+            .notifications
+            .get_or_create(&OfIntegration::new(integration))
+            .inc();
         let labels = OfFailure::new(integration, reason);
         metrics.notifications_failed.get_or_create(&labels).inc();
     }
 }
-

@@ -106,7 +106,7 @@ impl Reloader {
         } else {
             self.store.keep_secret(accepted::bundle(&inline)).await
         };
-        let accepted = Accepted::new(&prepared.sources, &inline, secrets);
+        let accepted = Accepted::new(prepared.durable, secrets);
         let setup = Setup {
             accepted: accepted.encode(),
             ..prepared.setup

@@ -47,7 +47,11 @@ impl Guard {
             return Some("the request comes from a page of another site");
         }
         let origin = headers.get(header::ORIGIN);
-        let own = |origin: &str| origin.split_once("://").is_some_and(|(_, rest)| rest == host);
+        let own = |origin: &str| {
+            origin
+                .split_once("://")
+                .is_some_and(|(_, rest)| rest == host)
+        };
         if origin.is_some_and(|origin| !origin.to_str().is_ok_and(own)) {
             return Some("the Origin header names another site");
         }
@@ -75,7 +79,10 @@ fn host_name(host: &str) -> &str {
 
 /// Lets reads through, and writes where they are allowed.
 pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let reads = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
     if !reads && let Some(why) = app.guard.refusal(request.headers()) {
         return (StatusCode::FORBIDDEN, format!("{why}\n")).into_response();
     }
@@ -89,12 +96,19 @@ mod tests {
 
     #[track_caller]
     fn check(address: &str, headers: &[(&'static str, &'static str)], refused: bool) {
-        let guard = Guard::new(address.parse().expect("an address"), "https://alerts.example");
+        let guard = Guard::new(
+            address.parse().expect("an address"),
+            "https://alerts.example",
+        );
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(*name, HeaderValue::from_static(value));
         }
-        assert_eq!(guard.refusal(&map).is_some(), refused, "{address} {headers:?}");
+        assert_eq!(
+            guard.refusal(&map).is_some(),
+            refused,
+            "{address} {headers:?}"
+        );
     }
 
     #[test]

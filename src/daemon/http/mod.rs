@@ -4,10 +4,7 @@
 mod api;
 mod guard;
 mod status;
-#[cfg(test)]
-mod tests;
 
-use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -96,11 +93,6 @@ pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, stop: Cancellati
     if let Err(error) = served {
         tracing::error!(%error, "the HTTP server ended");
     }
-}
-
-/// Listens on an address.
-pub(crate) async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(address).await
 }
 
 /// What browsers are told of every answer: it is what it says it is, nothing in it runs, and no

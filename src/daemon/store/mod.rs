@@ -1,5 +1,5 @@
-//! Durable state: rows, of which the newest of each key is kept, versions of secrets, and the
-//! sources of the accepted configuration. One thread writes; see [`writer`].
+//! Durable state: rows, of which the newest of each key is kept, and versions of secrets. One thread
+//! writes; see [`writer`].
 
 mod salvage;
 mod sqlite;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use stentor_core::engine::Row;
 use stentor_core::receiver::{SecretBundle, SecretId};
 
-pub(crate) use sqlite::Sqlite;
+pub(crate) use sqlite::{LOCK_WAIT, Sqlite};
 
 /// A row as it is found again: kind, key, value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +25,6 @@ pub(crate) struct Found {
 pub(crate) struct Loaded {
     /// All rows that are whole, in no particular order.
     pub(crate) rows: Vec<Found>,
-    /// The sources of the configuration that was accepted last.
-    pub(crate) accepted: Option<String>,
     /// What was lost and where the damaged file is kept; empty where all is well.
     pub(crate) damage: Vec<String>,
 }
@@ -40,8 +38,6 @@ pub(crate) enum Change {
     ForgetRows,
     /// Keeps a version of secrets from deletion again.
     KeepSecret(SecretId),
-    /// The sources of the configuration that runs.
-    Accept(String),
 }
 
 /// A store of one process. Batches are atomic: all of one, or nothing.

@@ -14,7 +14,6 @@ pub(super) struct Salvaged {
     pub(super) rows: Vec<Found>,
     /// Versions of secrets by id, as JSON.
     pub(super) secrets: BTreeMap<i64, String>,
-    pub(super) accepted: Option<String>,
     /// What could not, without any value.
     pub(super) problems: Vec<String>,
 }
@@ -67,20 +66,6 @@ pub(super) fn read(db: &Connection) -> Salvaged {
                 .problems
                 .push(format!("version {id} of secrets is damaged")),
         }
-    }
-    let query = "SELECT value, sum FROM accepted";
-    let accepted = scan(db, [query, query], &mut found.problems, |row| {
-        let text: String = row.get(0)?;
-        let whole = row.get::<_, i64>(1)? == checksum(&[&text]);
-        Ok(((), whole.then_some(text)))
-    });
-    if let Some(text) = accepted.into_values().next() {
-        if text.is_none() {
-            found
-                .problems
-                .push("the accepted configuration is damaged".to_owned());
-        }
-        found.accepted = text;
     }
     found
 }

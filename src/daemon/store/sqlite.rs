@@ -28,9 +28,6 @@ const SCHEMA: &str = "
         id INTEGER PRIMARY KEY AUTOINCREMENT, bundle TEXT NOT NULL UNIQUE, sum INTEGER NOT NULL,
         retired INTEGER NOT NULL DEFAULT 0
     );
-    CREATE TABLE accepted (
-        one INTEGER PRIMARY KEY CHECK (one = 1), value TEXT NOT NULL, sum INTEGER NOT NULL
-    );
     CREATE TABLE probe (one INTEGER PRIMARY KEY CHECK (one = 1), count INTEGER NOT NULL);
     PRAGMA user_version = 1;
 ";
@@ -155,7 +152,6 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
                 .prepare_cached("UPDATE secret SET retired = 0 WHERE id = ?1 AND retired = 1")?
                 .execute([id.0.cast_signed()])?;
         }
-        Change::Accept(text) => accept(transaction, text)?,
     }
     Ok(())
 }
@@ -166,12 +162,6 @@ fn put(db: &Connection, kind: &str, key: &str, value: &str) -> Result<(), StoreE
          ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, sum = excluded.sum",
     )?
     .execute(params![kind, key, value, checksum(&[kind, key, value])])?;
-    Ok(())
-}
-
-fn accept(db: &Connection, text: &str) -> Result<(), StoreError> {
-    db.prepare_cached("INSERT OR REPLACE INTO accepted VALUES (1, ?1, ?2)")?
-        .execute(params![text, checksum(&[text])])?;
     Ok(())
 }
 
@@ -284,9 +274,6 @@ fn rebuild(path: &Path, label: &str, why: &StoreError) -> Result<(Connection, Lo
             params![id, bundle, checksum(&[bundle])],
         )?;
     }
-    if let Some(text) = &found.accepted {
-        accept(&db, text)?;
-    }
     db.execute_batch("COMMIT")?;
     db.pragma_update(None, "journal_mode", "DELETE")?;
     db.close().map_err(|(_, error)| error)?;
@@ -337,7 +324,6 @@ impl Salvaged {
     fn into_loaded(self, damage: Vec<String>) -> Loaded {
         Loaded {
             rows: self.rows,
-            accepted: self.accepted,
             damage,
         }
     }

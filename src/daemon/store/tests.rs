@@ -39,9 +39,6 @@ fn filled(directory: &Path) -> Vec<String> {
         .collect();
     store.commit(&rows).expect("committed");
     store.keep_secret(&bundle("canary")).expect("kept");
-    store
-        .commit(&[Change::Accept("config".to_owned())])
-        .expect("committed");
     drop(store);
     shown(&open(directory).1)
 }
@@ -50,13 +47,12 @@ fn filled(directory: &Path) -> Vec<String> {
 fn the_newest_of_each_key_is_found_again() {
     let directory = tempfile::tempdir().expect("a directory");
     let (mut store, loaded) = open(directory.path());
-    assert!(loaded.rows.is_empty() && loaded.accepted.is_none());
+    assert!(loaded.rows.is_empty());
     store
         .commit(&[
             row("a", "1", Some("x")),
             row("a", "2", Some("y")),
             row("b", "1", Some("z")),
-            Change::Accept("one".to_owned()),
         ])
         .expect("committed");
     store
@@ -64,20 +60,17 @@ fn the_newest_of_each_key_is_found_again() {
             row("a", "1", Some("x2")),
             row("a", "2", None),
             row("c", "none", None),
-            Change::Accept("two".to_owned()),
         ])
         .expect("committed");
     drop(store);
     let (mut store, loaded) = open(directory.path());
     assert_eq!(shown(&loaded), ["a/1=x2", "b/1=z"]);
-    assert_eq!(loaded.accepted.as_deref(), Some("two"));
     store
         .commit(&[Change::ForgetRows, row("d", "1", Some("w"))])
         .expect("committed");
     drop(store);
     let (_, loaded) = open(directory.path());
     assert_eq!(shown(&loaded), ["d/1=w"]);
-    assert_eq!(loaded.accepted.as_deref(), Some("two"));
 }
 
 #[test]
@@ -207,7 +200,7 @@ fn a_damaged_byte_costs_no_more_than_its_page_and_is_told() {
         let (mut store, loaded) = open(directory.path());
         let found = shown(&loaded);
         assert!(found.iter().all(|row| all.contains(row)), "byte {at}");
-        if found.len() < all.len() || loaded.accepted.is_none() {
+        if found.len() < all.len() {
             assert!(!loaded.damage.is_empty(), "byte {at}: lost in silence");
             assert!(directory.path().join("stentor.db.damaged-now").exists());
         }
@@ -297,7 +290,7 @@ impl writer::Outlet for Log {
         let _ = self.0.send(match news {
             writer::News::Failed(why) => format!("failed: {why}"),
             writer::News::Recovered => "recovered".to_owned(),
-            writer::News::Committed { rows, .. } => format!("committed {rows}"),
+            writer::News::Committed { .. } => "committed".to_owned(),
         });
     }
 }
@@ -312,7 +305,7 @@ async fn a_store_that_fails_is_told_once_and_holds_up_nothing() {
         log: log.clone(),
     };
     let (handle, thread) = writer::start(store, Log(log)).expect("started");
-    let change = |text: &str| writer::Job::Change(Change::Accept(text.to_owned()));
+    let change = |text: &str| writer::Job::Change(row("a", text, None));
     handle.send(change("one"));
     handle.sync().await;
     fail.send(true).expect("sent");
@@ -327,8 +320,8 @@ async fn a_store_that_fails_is_told_once_and_holds_up_nothing() {
     assert_eq!(
         lines,
         [
-            "commit [Accept(\"one\")]",
-            "committed 1",
+            "commit [Row(Row { table: \"a\", key: \"one\", value: None })]",
+            "committed",
             "failed: the store is damaged: full"
         ]
     );

@@ -47,8 +47,8 @@ pub(crate) enum News {
     Failed(String),
     /// The store takes writes: all rows are to be recorded again.
     Recovered,
-    /// A transaction of this many rows took so long.
-    Committed { rows: usize, took: Duration },
+    /// A transaction took so long.
+    Committed { took: Duration },
 }
 
 /// What the thread does with deliveries and news.
@@ -209,7 +209,6 @@ impl<S: Store, O: Outlet> Writer<S, O> {
             let result = self.store.commit(&batch.changes);
             if self.told(result).is_some() {
                 self.outlet.news(News::Committed {
-                    rows: batch.changes.len(),
                     took: begun.elapsed(),
                 });
             }
