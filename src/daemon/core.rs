@@ -92,7 +92,7 @@ impl Core {
                     Letter::Look(reply) => drop(reply.send(self.engine.snapshot())),
                     Letter::Drain => draining = true,
                     Letter::Stop => {
-                        waiting.since = Some(Instant::now() - RIDE);
+                        waiting.all_go = true;
                         self.hand_on(&mut turn, &mut waiting, true);
                         return;
                     }
@@ -172,6 +172,8 @@ struct Waiting {
     records: Vec<Record>,
     /// When the first of them came.
     since: Option<Instant>,
+    /// Nothing comes after them.
+    all_go: bool,
 }
 
 impl Waiting {
@@ -182,7 +184,8 @@ impl Waiting {
 
     fn must_go(&self) -> bool {
         let old = self.since.is_some_and(|since| since.elapsed() >= RIDE);
-        !self.records.is_empty() && (old || self.records.len() >= MANY_RECORDS)
+        let many = self.records.len() >= MANY_RECORDS;
+        !self.records.is_empty() && (old || many || self.all_go)
     }
 }
 

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::*;
 
 const CAPS: Caps = Caps {
@@ -41,10 +43,10 @@ fn shown(body: &[u8], time: QueryTime, known: Option<&Arc<Shape>>) -> String {
                 }
             };
             if let Some(partial) = &answer.partial {
-                out.push_str(&format!(" partial: {partial}"));
+                let _ = write!(out, " partial: {partial}");
             }
             if !answer.annotations.is_empty() {
-                out.push_str(&format!(" annotations: {:?}", answer.annotations));
+                let _ = write!(out, " annotations: {:?}", answer.annotations);
             }
             out
         }

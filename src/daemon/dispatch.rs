@@ -48,7 +48,7 @@ pub(crate) async fn queries(
                     datasource,
                     outcome,
                 };
-                metrics.queries.get_or_create(&labels).inc();
+                metrics.own.queries.get_or_create(&labels).inc();
                 let eval = query.eval;
                 inbox.input(Input::Answered { eval, answer });
             });

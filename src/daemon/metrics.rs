@@ -93,6 +93,13 @@ struct Build {
 /// All metrics.
 pub(crate) struct Metrics {
     registry: Registry,
+    pub(crate) rules: Rules,
+    pub(crate) notify: Notify,
+    pub(crate) own: Own,
+}
+
+/// What Prometheus says of its rules.
+pub(crate) struct Rules {
     pub(crate) evaluations: Family<OfGroup, Counter>,
     pub(crate) evaluation_failures: Family<OfGroup, Counter>,
     pub(crate) evaluation_seconds: Histogram,
@@ -101,14 +108,22 @@ pub(crate) struct Metrics {
     group_seconds: Family<OfGroup, Float>,
     group_evaluated_at: Family<OfGroup, Float>,
     group_interval: Family<OfGroup, Float>,
-    group_rules: Family<OfGroup, Gauge>,
+    group_sizes: Family<OfGroup, Gauge>,
     reload_good: Gauge,
     reload_at: Float,
-    pub(crate) notifications: Family<OfIntegration, Counter>,
-    pub(crate) notifications_failed: Family<OfFailure, Counter>,
-    pub(crate) notification_seconds: Family<OfIntegration, Histogram>,
+}
+
+/// What Alertmanager says of its notifications.
+pub(crate) struct Notify {
+    pub(crate) sent: Family<OfIntegration, Counter>,
+    pub(crate) failed: Family<OfFailure, Counter>,
+    pub(crate) seconds: Family<OfIntegration, Histogram>,
     alerts: Family<OfState, Gauge>,
     pub(crate) superseded: Family<OfIntegration, Counter>,
+}
+
+/// What neither has.
+pub(crate) struct Own {
     pub(crate) limits_reached: Family<OfKind, Counter>,
     pub(crate) unknown_ids: Family<OfKind, Counter>,
     pub(crate) transitions: Family<OfKind, Counter>,
@@ -121,12 +136,9 @@ pub(crate) struct Metrics {
     process_files: Gauge,
 }
 
-impl Metrics {
-    /// All metrics at zero. Starts of processes count from now.
-    pub(crate) fn new(now: Timestamp) -> Self {
-        let mut registry = Registry::default();
-        let r = &mut registry;
-        let metrics = Self {
+impl Rules {
+    fn register(r: &mut Registry) -> Self {
+        Self {
             evaluations: add(
                 r,
                 "prometheus_rule_evaluations",
@@ -168,7 +180,7 @@ impl Metrics {
                 "prometheus_rule_group_interval_seconds",
                 "The interval of a rule group",
             ),
-            group_rules: add(
+            group_sizes: add(
                 r,
                 "prometheus_rule_group_rules",
                 "The number of rules of a group",
@@ -181,19 +193,26 @@ impl Metrics {
             reload_at: add(
                 r,
                 "prometheus_config_last_reload_success_timestamp_seconds",
-                "The time of the last successful load of the configuration, in seconds since the epoch",
+                "The time of the last successful load of the configuration, since the epoch",
             ),
-            notifications: add(
+        }
+    }
+}
+
+impl Notify {
+    fn register(r: &mut Registry) -> Self {
+        Self {
+            sent: add(
                 r,
                 "alertmanager_notifications",
                 "The total number of attempted notifications",
             ),
-            notifications_failed: add(
+            failed: add(
                 r,
                 "alertmanager_notifications_failed",
                 "The total number of failed attempts to notify",
             ),
-            notification_seconds: add_as(
+            seconds: add_as(
                 r,
                 "alertmanager_notification_latency_seconds",
                 "The time from the flush of a group until its receiver had the notification",
@@ -207,8 +226,15 @@ impl Metrics {
             superseded: add(
                 r,
                 "stentor_notifications_superseded",
-                "The total number of queued notifications that a newer state of their group replaced",
+                "The total number of queued notifications that a newer state replaced",
             ),
+        }
+    }
+}
+
+impl Own {
+    fn register(r: &mut Registry) -> Self {
+        Self {
             limits_reached: add(r, "stentor_limits_reached", "How often a limit was reached"),
             unknown_ids: add(
                 r,
@@ -223,7 +249,7 @@ impl Metrics {
             queries: add(
                 r,
                 "stentor_queries",
-                "The total number of queries by data source and outcome",
+                "The total number of queries by datasource and outcome",
             ),
             store_seconds: add_as(
                 r,
@@ -239,56 +265,72 @@ impl Metrics {
             store_damage: add(
                 r,
                 "stentor_store_damage",
-                "What was lost from the store at the last start, as a number of findings",
+                "How many findings of damage or loss there were in the store at the last start",
             ),
             process_cpu: add(r, "process_cpu_seconds", "Processor time spent, in seconds"),
             process_memory: add(r, "process_resident_memory_bytes", "Resident memory"),
             process_files: add(r, "process_open_fds", "Open file descriptors"),
-            registry: Registry::default(),
+        }
+    }
+
+    fn read_process(&self) {
+        let Some(own) = process::read() else {
+            return;
         };
-        let build: Family<Build, Gauge> =
-            add(r, "stentor_build_info", "The version of the program");
+        let spent = own.cpu_seconds - self.process_cpu.get();
+        self.process_cpu.inc_by(spent.max(0.0));
+        self.process_memory.set(own.resident_bytes);
+        self.process_files.set(own.open_files);
+    }
+}
+
+impl Metrics {
+    /// All metrics at zero, of a process that starts now.
+    pub(crate) fn new(now: Timestamp) -> Self {
+        let mut registry = Registry::default();
+        let build: Family<Build, Gauge> = add(
+            &mut registry,
+            "stentor_build_info",
+            "The version of the program",
+        );
         let version = env!("CARGO_PKG_VERSION");
         build.get_or_create(&Build { version }).set(1);
         let started: Float = add(
-            r,
+            &mut registry,
             "process_start_time_seconds",
             "The start of the process, in seconds since the epoch",
         );
         started.set(now.seconds());
         Self {
+            rules: Rules::register(&mut registry),
+            notify: Notify::register(&mut registry),
+            own: Own::register(&mut registry),
             registry,
-            ..metrics
         }
     }
 
     /// What came of loading the configuration.
     pub(crate) fn loaded(&self, good: bool, now: Timestamp) {
-        self.reload_good.set(i64::from(good));
+        self.rules.reload_good.set(i64::from(good));
         if good {
-            self.reload_at.set(now.seconds());
+            self.rules.reload_at.set(now.seconds());
         }
     }
 
     /// A commit to the store.
     pub(crate) fn committed(&self, took: Duration) {
-        self.store_seconds.observe(took.as_secs_f64());
+        self.own.store_seconds.observe(took.as_secs_f64());
     }
 
     /// Whether the store fails.
     pub(crate) fn store_fails(&self, fails: bool) {
-        self.store_failing.set(i64::from(fails));
+        self.own.store_failing.set(i64::from(fails));
     }
 
     /// All metrics as OpenMetrics text, with what the engine's state says.
     pub(crate) fn encode(&self, snapshot: &Snapshot) -> String {
         self.read_groups(snapshot);
-        if let Some(own) = process::read() {
-            let spent = own.cpu_seconds - self.process_cpu.get();
-            self.process_cpu.inc_by(spent.max(0.0));
-            self.process_memory.set(own.resident_bytes);
-            self.process_files.set(own.open_files);
-        }
+        self.own.read_process();
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("invariant: a String takes all text");
         text
@@ -296,34 +338,41 @@ impl Metrics {
 
     fn read_groups(&self, snapshot: &Snapshot) {
         for family in [
-            &self.group_seconds,
-            &self.group_evaluated_at,
-            &self.group_interval,
+            &self.rules.group_seconds,
+            &self.rules.group_evaluated_at,
+            &self.rules.group_interval,
         ] {
             family.clear();
         }
-        self.group_rules.clear();
+        self.rules.group_sizes.clear();
         let (mut firing, mut pending) = (0, 0);
         for group in &snapshot.groups {
-            let labels = OfGroup::new(&group.name);
-            let set = |family: &Family<OfGroup, Float>, value: f64| {
-                family.get_or_create(&labels).set(value);
-            };
-            set(&self.group_seconds, group.evaluation_time.seconds());
-            set(&self.group_interval, group.interval.seconds());
-            let at = group.last_evaluation.unwrap_or(Timestamp::EPOCH);
-            set(&self.group_evaluated_at, at.seconds());
-            let rules = i64::try_from(group.rules.len()).unwrap_or(i64::MAX);
-            self.group_rules.get_or_create(&labels).set(rules);
             for rule in &group.rules {
                 let (f, p) = rule.counts();
                 firing += f;
                 pending += p;
             }
+            // The group of meta-alerts has no slots.
+            if group.interval.is_zero() {
+                continue;
+            }
+            let labels = OfGroup::new(&group.name);
+            let set = |family: &Family<OfGroup, Float>, value: f64| {
+                family.get_or_create(&labels).set(value);
+            };
+            set(&self.rules.group_seconds, group.evaluation_time.seconds());
+            set(&self.rules.group_interval, group.interval.seconds());
+            let at = group.last_evaluation.unwrap_or(Timestamp::EPOCH);
+            set(&self.rules.group_evaluated_at, at.seconds());
+            let rules = i64::try_from(group.rules.len()).unwrap_or(i64::MAX);
+            self.rules.group_sizes.get_or_create(&labels).set(rules);
         }
         for (state, count) in [("active", firing), ("pending", pending)] {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
-            self.alerts.get_or_create(&OfState { state }).set(count);
+            self.notify
+                .alerts
+                .get_or_create(&OfState { state })
+                .set(count);
         }
     }
 
@@ -331,10 +380,10 @@ impl Metrics {
     pub(crate) fn expect_group(&self, name: &GroupName) {
         let labels = OfGroup::new(name);
         for family in [
-            &self.evaluations,
-            &self.evaluation_failures,
-            &self.iterations,
-            &self.iterations_missed,
+            &self.rules.evaluations,
+            &self.rules.evaluation_failures,
+            &self.rules.iterations,
+            &self.rules.iterations_missed,
         ] {
             drop(family.get_or_create(&labels));
         }

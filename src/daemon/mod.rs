@@ -47,7 +47,7 @@ use metrics::Metrics;
 use reload::{Reloader, Running};
 use sender::Sender;
 use setup::Prepared;
-use store::{Loaded, Sqlite, StoreError, writer};
+use store::{Loaded, Sqlite, writer};
 use transport::Transports;
 
 /// How long requests under way may take to end after a signal to stop. What has not ended by then
@@ -87,7 +87,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let (mut store, rows) = match (opened, &loaded) {
         (Ok(opened), _) => opened,
         // Whoever runs it for the first time is told of the first thing to mend.
-        (Err(StoreError::InUse(_)) | Err(_), Err(errors)) => {
+        (Err(_), Err(errors)) => {
             return Err(Failure::Config(errors.clone()));
         }
         (Err(error), Ok(_)) => return Err(Failure::Environment(error.to_string())),
@@ -194,6 +194,7 @@ impl Daemon<'_> {
         let inbox = Arc::new(Inbox::default());
         let metrics = Arc::new(Metrics::new(now));
         metrics
+            .own
             .store_damage
             .set(i64::try_from(rows.damage.len()).unwrap_or(i64::MAX));
         let dry_run = self.options.from.dry_run;
@@ -238,7 +239,7 @@ impl Daemon<'_> {
             seed: now.millis().cast_unsigned() ^ u64::from(std::process::id()),
             aligned_slots: false,
         };
-        let (engine, first) = Engine::recover(setup, settings, records, now);
+        let (engine, first) = Engine::recover(&setup, settings, &records, now);
         if let Some(errors) = &self.errors {
             reloader.rejected(errors);
         }
@@ -294,7 +295,7 @@ fn decode(rows: &[store::Found], metrics: &Metrics) -> Vec<Record> {
             Ok(record) => records.push(record),
             Err(error) => {
                 tracing::error!("a row of the store cannot be read and is lost: {error}");
-                metrics.store_damage.inc();
+                metrics.own.store_damage.inc();
             }
         }
     }

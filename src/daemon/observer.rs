@@ -65,7 +65,7 @@ impl Observer {
                 if error.is_some() {
                     counters.failures.inc();
                 }
-                observe(&self.metrics.evaluation_seconds, took);
+                observe(&self.metrics.rules.evaluation_seconds, took);
                 self.tell_failure(group, rule, error);
             }
             Event::SlotDone { group, .. } => drop(self.group(&group).iterations.inc()),
@@ -89,7 +89,7 @@ impl Observer {
                 why,
             } => {
                 let kind = OfKind { kind: to };
-                self.metrics.transitions.get_or_create(&kind).inc();
+                self.metrics.own.transitions.get_or_create(&kind).inc();
                 tracing::info!(
                     datasource = &*group.datasource,
                     group = &*group.group,
@@ -101,6 +101,7 @@ impl Observer {
             Event::Notify(event) => self.notification(&event),
             Event::UnknownId { kind } => {
                 self.metrics
+                    .own
                     .unknown_ids
                     .get_or_create(&OfKind { kind })
                     .inc();
@@ -114,10 +115,13 @@ impl Observer {
         self.groups.entry(Arc::clone(name)).or_insert_with(|| {
             let labels = OfGroup::new(name);
             GroupCounters {
-                evaluations: metrics.evaluations.get_or_create_owned(&labels),
-                failures: metrics.evaluation_failures.get_or_create_owned(&labels),
-                iterations: metrics.iterations.get_or_create_owned(&labels),
-                missed: metrics.iterations_missed.get_or_create_owned(&labels),
+                evaluations: metrics.rules.evaluations.get_or_create_owned(&labels),
+                failures: metrics
+                    .rules
+                    .evaluation_failures
+                    .get_or_create_owned(&labels),
+                iterations: metrics.rules.iterations.get_or_create_owned(&labels),
+                missed: metrics.rules.iterations_missed.get_or_create_owned(&labels),
             }
         })
     }
@@ -150,13 +154,15 @@ impl Observer {
                 receiver,
                 firing,
                 resolved,
-            } => tracing::debug!(
-                group = &**group_key,
-                receiver = &**receiver,
-                firing,
-                resolved,
-                "flush"
-            ),
+            } => {
+                tracing::debug!(
+                    group = &**group_key,
+                    receiver = &**receiver,
+                    firing,
+                    resolved,
+                    "flush"
+                );
+            }
             notify::Event::Queued {
                 integration,
                 group_key,
@@ -164,14 +170,14 @@ impl Observer {
                 firing,
                 resolved,
             } => {
-                tracing::debug!(receiver = %integration, group = &**group_key, %reason, firing, resolved, "queued")
+                tracing::debug!(receiver = %integration, group = &**group_key, %reason, firing, resolved, "queued");
             }
             notify::Event::Superseded {
                 integration,
                 group_key,
             } => {
                 let labels = OfIntegration::new(integration);
-                metrics.superseded.get_or_create(&labels).inc();
+                metrics.notify.superseded.get_or_create(&labels).inc();
                 tracing::info!(receiver = %integration, group = &**group_key, "superseded by a newer state");
             }
             notify::Event::Delivered {
@@ -184,11 +190,8 @@ impl Observer {
                 latency,
             } => {
                 let labels = OfIntegration::new(integration);
-                metrics.notifications.get_or_create(&labels).inc();
-                observe(
-                    &metrics.notification_seconds.get_or_create(&labels),
-                    *latency,
-                );
+                metrics.notify.sent.get_or_create(&labels).inc();
+                observe(&metrics.notify.seconds.get_or_create(&labels), *latency);
                 tracing::info!(
                     receiver = %integration,
                     group = &**group_key,
@@ -220,7 +223,7 @@ impl Observer {
             }
             notify::Event::UnknownAttempt { .. } => {
                 let kind = OfKind { kind: "delivery" };
-                metrics.unknown_ids.get_or_create(&kind).inc();
+                metrics.own.unknown_ids.get_or_create(&kind).inc();
                 tracing::debug!("an outcome came of an attempt that is over already");
             }
             notify::Event::LimitReached {
@@ -229,7 +232,7 @@ impl Observer {
                 ..
             } => {
                 let kind = OfKind { kind: "queue" };
-                metrics.limits_reached.get_or_create(&kind).inc();
+                metrics.own.limits_reached.get_or_create(&kind).inc();
                 tracing::error!(receiver = %integration, group = &**group_key, "too much waits for this receiver; tried again at the next tick");
             }
         }
@@ -238,10 +241,11 @@ impl Observer {
     fn failed(&self, integration: &IntegrationKey, reason: &'static str) {
         let metrics = &self.metrics;
         metrics
-            .notifications
+            .notify
+            .sent
             .get_or_create(&OfIntegration::new(integration))
             .inc();
         let labels = OfFailure::new(integration, reason);
-        metrics.notifications_failed.get_or_create(&labels).inc();
+        metrics.notify.failed.get_or_create(&labels).inc();
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use stentor_core::engine::{Input, Row, Setup};
+use stentor_core::engine::{GroupName, Input, Row, Setup};
 use stentor_core::receiver::SecretId;
 use tokio::sync::Mutex;
 
@@ -126,6 +126,15 @@ impl Reloader {
         running.secrets = secrets;
         for note in prepared.notes {
             tracing::warn!("{note}");
+        }
+        for of_datasource in &setup.rules.datasources {
+            for group in &of_datasource.groups {
+                self.metrics.expect_group(&GroupName {
+                    datasource: Arc::clone(&of_datasource.datasource.name),
+                    file: Arc::clone(&group.file),
+                    group: Arc::clone(&group.name),
+                });
+            }
         }
         self.metrics.loaded(true, self.clock.now());
         Ok(Arc::new(setup))

@@ -4,7 +4,7 @@ use std::path::Path;
 use super::*;
 use crate::daemon::fake::{Fake, Reply};
 use crate::daemon::store::{Sqlite, writer};
-use stentor_core::engine::AttemptId;
+use stentor_core::notify::AttemptId;
 use stentor_core::receiver::{
     Alert, HttpConfig, IntegrationKey, Kind, Message, NotifyReason, SecretRef, Settings, Status,
     Webhook,

@@ -114,32 +114,30 @@ pub(crate) fn compare(
     let Some(before) = before.filter(|_| !from.allow_empty) else {
         return Ok(());
     };
-    let mut problems = String::new();
+    let mut problems = Vec::new();
     for (datasource, files) in &before.rules {
         let now = prepared.sources.rules.get(datasource);
         if now.is_some_and(Vec::is_empty) && !files.is_empty() {
-            problems.push_str(&format!(
-                "data source {datasource}: no rule file is there any more, and {} were before",
+            problems.push(format!(
+                "datasource {datasource}: its {} rule files are all gone",
                 files.len()
             ));
-            problems.push_str("; if that is meant, pass --rule.allow-empty\n");
         }
         for file in now.into_iter().flatten().filter(|file| is_empty(file)) {
             let old = files.iter().find(|old| old.name == file.name);
             if old.is_some_and(|old| !is_empty(old)) {
-                problems.push_str(&format!(
-                    "{}: the file holds no rules any more; if that is meant, remove it, or pass \
-                     --rule.allow-empty\n",
+                problems.push(format!(
+                    "{}: the rules of this file are all gone",
                     file.name
                 ));
             }
         }
     }
     if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(problems)
+        return Ok(());
     }
+    problems.push("if that is meant, pass --rule.allow-empty".to_owned());
+    Err(problems.join("\n"))
 }
 
 /// Whether a rule file says nothing at all.

@@ -2,6 +2,7 @@
 //! fields, filters, pages and errors.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
@@ -258,7 +259,10 @@ fn matcher_sets(selectors: &[&str]) -> Result<Vec<Vec<LabelMatcher>>, String> {
 fn token_of(group: &GroupView) -> String {
     let text = format!("{};{}", group.name.file, group.name.group);
     let digest = Sha256::digest(text.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// A time, or Go's zero time where there is none.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -42,7 +42,7 @@ impl Guard {
         if !self.knows(host) {
             return Some("the Host header names neither this machine nor the external URL");
         }
-        let site = headers.get("sec-fetch-site").map(|value| value.as_bytes());
+        let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
         if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
             return Some("the request comes from a page of another site");
         }
@@ -92,7 +92,6 @@ pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: N
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
 
     #[track_caller]
     fn check(address: &str, headers: &[(&'static str, &'static str)], refused: bool) {

@@ -246,13 +246,13 @@ fn a_later_version_is_kept_and_what_is_understood_goes_on() {
 }
 
 /// A store that fails when told so.
-struct Failing {
+struct Unsteady {
     fails: Receiver<bool>,
     failing: bool,
     log: std::sync::mpsc::Sender<String>,
 }
 
-impl Failing {
+impl Unsteady {
     fn result(&mut self, what: String) -> Result<(), StoreError> {
         if let Ok(fails) = self.fails.try_recv() {
             self.failing = fails;
@@ -265,7 +265,7 @@ impl Failing {
     }
 }
 
-impl Store for Failing {
+impl Store for Unsteady {
     fn commit(&mut self, batch: &[Change]) -> Result<(), StoreError> {
         self.result(format!("commit {batch:?}"))
     }
@@ -299,7 +299,7 @@ impl writer::Outlet for Log {
 async fn a_store_that_fails_is_told_once_and_holds_up_nothing() {
     let (log, lines) = channel();
     let (fail, fails) = channel();
-    let store = Failing {
+    let store = Unsteady {
         fails,
         failing: false,
         log: log.clone(),

@@ -153,6 +153,20 @@ impl RuleView {
         }
     }
 
+    /// How many of its alerts fire, and how many are pending.
+    pub fn counts(&self) -> (usize, usize) {
+        match &self.source {
+            Source::Rule { state, .. } => {
+                let phases = || state.iter().map(|(_, instance)| instance.phase);
+                let firing = phases().filter(Phase::is_firing).count();
+                let active = phases().filter(Phase::is_active).count();
+                (firing, active - firing)
+            }
+            Source::Meta(alerts) => (alerts.len(), 0),
+            Source::None => (0, 0),
+        }
+    }
+
     /// Prometheus' word for the rule: `firing`, `pending`, `inactive`, or `unknown` before the
     /// first evaluation.
     pub fn state(&self) -> &'static str {
