@@ -155,14 +155,8 @@ impl Regex {
 
     /// The first match and its groups.
     pub fn captures<'r, 't>(&'r self, text: &'t str) -> Option<Captures<'r, 't>> {
-        self.captures_from(text, 0)
-    }
-
-    fn captures_from<'r, 't>(&'r self, text: &'t str, from: usize) -> Option<Captures<'r, 't>> {
         let mut raw = self.0.machine.create_captures();
-        self.0
-            .machine
-            .captures(Input::new(text).range(from..), &mut raw);
+        self.0.machine.captures(text, &mut raw);
         raw.is_match().then_some(Captures {
             text,
             names: &self.0.names,
@@ -178,18 +172,39 @@ impl Regex {
 
     /// The same, or nothing where the result would be longer than a number of bytes.
     pub fn replace_all_within(&self, text: &str, template: &str, limit: usize) -> Option<String> {
+        let machine = &self.0.machine;
+        // Groups cost several times what the match alone costs, and most templates name none.
+        let mut captures = template.contains('$').then(|| Captures {
+            text,
+            names: &self.0.names,
+            raw: machine.create_captures(),
+        });
         let mut out = String::with_capacity(text.len());
         let mut copied = 0;
         let mut from = 0;
         while from <= text.len() {
-            let Some(captures) = self.captures_from(text, from) else {
+            let input = Input::new(text).range(from..);
+            let found = match &mut captures {
+                Some(captures) => {
+                    machine.search_captures(&input, &mut captures.raw);
+                    captures.raw.get_match()
+                }
+                None => machine.search(&input),
+            };
+            let Some(found) = found else {
                 break;
             };
-            let RawSpan { start, end } = captures.whole();
+            let RawSpan { start, end } = found.span();
             out.push_str(&text[copied..start]);
             // An empty match directly behind the last match is not replaced again.
             if end > copied || start == 0 {
-                captures.expand_within(template, &mut out, limit)?;
+                match &captures {
+                    Some(captures) => captures.expand_within(template, &mut out, limit)?,
+                    None => out.push_str(template),
+                }
+            }
+            if out.len() > limit {
+                return None;
             }
             copied = end;
             let width = text[from..].chars().next().map_or(1, char::len_utf8);
@@ -219,11 +234,6 @@ pub struct Captures<'r, 't> {
 }
 
 impl<'t> Captures<'_, 't> {
-    fn whole(&self) -> RawSpan {
-        let whole = self.raw.get_group(0);
-        whole.expect("invariant: a match has group 0")
-    }
-
     /// The text of a group by its number; `None` where the group took no part or does not exist.
     pub fn get(&self, group: usize) -> Option<&'t str> {
         self.raw
