@@ -38,6 +38,8 @@ impl Notify {
     /// Takes the changes of one evaluation slot. All are in their groups before any group is
     /// flushed, which only [`Notify::wake`] does.
     pub fn arrive(&mut self, batch: &[Arrival], now: Timestamp, out: &mut Vec<Effect>) {
+        // Nearly always one record for each.
+        out.reserve(batch.len());
         for arrival in batch {
             let known = self.by_labels.get(&arrival.labels).copied();
             match (&arrival.change, known) {

@@ -118,23 +118,23 @@ mod tests {
         }
     }
 
-    fn known(firing: &[u64], resolved: &[u64], minutes_ago: i64) -> Option<Known> {
-        Some(Known {
+    fn known(firing: &[u64], resolved: &[u64], minutes_ago: i64) -> Known {
+        Known {
             firing: set(firing),
             maybe: none(),
             resolved: set(resolved),
             at: NOW - Duration::from_mins(minutes_ago),
-        })
+        }
     }
 
     #[track_caller]
     fn check(
-        known: Option<Known>,
+        known: impl Into<Option<Known>>,
         state: &State,
         send_resolved: bool,
         expected: Option<NotifyReason>,
     ) {
-        let reason = needs_update(known.as_ref(), state, send_resolved, REPEAT, NOW);
+        let reason = needs_update(known.into().as_ref(), state, send_resolved, REPEAT, NOW);
         assert_eq!(reason, expected);
     }
 
@@ -207,9 +207,7 @@ mod tests {
         let now = state(&[1], &[]);
         check(known(&[1], &[], 10), &now, true, None);
         let mut past = known(&[1], &[], 10);
-        if let Some(past) = &mut past {
-            past.at -= Duration::from_millis(1);
-        }
+        past.at -= Duration::from_millis(1);
         check(past, &now, true, Some(NotifyReason::RepeatInterval));
     }
 
@@ -249,7 +247,7 @@ mod tests {
         let mut entries = vec![None];
         for firing in sets {
             for resolved in sets {
-                entries.extend([9, 11].map(|ago| known(firing, resolved, ago)));
+                entries.extend([9, 11].map(|ago| Some(known(firing, resolved, ago))));
             }
         }
         for entry in entries {
@@ -272,11 +270,9 @@ mod tests {
 
     #[test]
     fn an_unanswered_attempt_counts_as_told_for_its_resolve_only() {
-        let maybe = |firing: &[u64]| {
-            known(firing, &[], 1).map(|known| Known {
-                maybe: set(&[2]),
-                ..known
-            })
+        let maybe = |firing: &[u64]| Known {
+            maybe: set(&[2]),
+            ..known(firing, &[], 1)
         };
         let again = Some(NotifyReason::FirstNotification);
         check(maybe(&[]), &state(&[2], &[]), true, again);

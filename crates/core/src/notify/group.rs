@@ -174,11 +174,15 @@ impl Notify {
 
     /// Takes a group out of an alert's row, and the row away where that was the last group.
     fn leave(&mut self, alert: AlertNo, group: GroupNo, out: &mut Vec<Effect>) {
-        let Some(mut row) = self.alerts.get(&alert).cloned() else {
+        let Some(row) = self.alerts.get(&alert) else {
             return;
         };
-        row.groups.retain(|other| *other != group);
-        let row = (!row.groups.is_empty() || row.ends_at.is_none()).then_some(row);
+        let stays = row.ends_at.is_none() || row.groups.iter().any(|other| *other != group);
+        let row = stays.then(|| {
+            let mut row = row.clone();
+            row.groups.retain(|other| *other != group);
+            row
+        });
         self.commit(Record::Alert { no: alert, row }, out);
     }
 

@@ -45,11 +45,10 @@ fn until(seconds: i64, outcome: Outcome) -> super::sim::Answers {
 #[track_caller]
 fn check(sim: &Sim, requests: &Expect, events: &Expect) {
     requests.assert_eq(&sim.lines());
-    let lines: String = sim
-        .events
-        .iter()
-        .map(|event| format!("{event}\n"))
-        .collect();
+    let mut lines = sim.events.join("\n");
+    if !lines.is_empty() {
+        lines.push('\n');
+    }
     events.assert_eq(&lines);
 }
 
