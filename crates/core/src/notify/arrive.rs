@@ -85,6 +85,7 @@ impl Notify {
         row.starts_at = since;
         row.ends_at = None;
         row.end_reason = None;
+        let before = row.groups.clone();
         row.groups = self.place(no, &row, now, out);
         for group in &row.groups {
             if let Some(group) = self.groups.get_mut(group) {
@@ -94,7 +95,14 @@ impl Notify {
             }
             self.touch(*group, now, out);
         }
+        let left = before
+            .into_iter()
+            .filter(|group| !row.groups.contains(group));
+        let left: Vec<GroupNo> = left.collect();
         self.commit(Record::Alert { no, row: Some(row) }, out);
+        for group in left {
+            self.review_group(group, now, out);
+        }
     }
 
     fn end(

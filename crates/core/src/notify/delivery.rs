@@ -312,6 +312,7 @@ impl Notify {
                 self.refuse(attempt, job, why, now, out);
             }
         }
+        self.prune_jobs(attempt.group, &attempt.lane, out);
         self.pump(attempt.group, &attempt.lane, now, out);
         if attempt.lane.retired > 0 {
             let heir = LaneKey::current(&attempt.lane.integration);

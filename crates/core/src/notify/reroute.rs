@@ -34,7 +34,8 @@ pub(super) fn options(routing: &Routing) -> Vec<Options> {
             ordinal: route.ordinal(),
             receiver: Arc::clone(&route.receiver),
             group_wait: route.group_wait,
-            group_interval: route.group_interval,
+            // `config` refuses zero; a flush that is due again at once would never end.
+            group_interval: route.group_interval.max(Duration::from_millis(1)),
             repeat_interval: route.repeat_interval,
             labels: route.labels.clone(),
         });
@@ -307,7 +308,7 @@ impl Notify {
     }
 
     /// Brings a group in line with its members and its receivers as they are now.
-    fn review_group(&mut self, no: GroupNo, now: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn review_group(&mut self, no: GroupNo, now: Timestamp, out: &mut Vec<Effect>) {
         for lane in self.lanes_of(no) {
             self.prune_jobs(no, &lane, out);
             self.pump(no, &lane, now, out);
@@ -321,7 +322,7 @@ impl Notify {
     }
 
     /// Takes alerts that left the group out of what waits.
-    fn prune_jobs(&mut self, no: GroupNo, lane: &LaneKey, out: &mut Vec<Effect>) {
+    pub(super) fn prune_jobs(&mut self, no: GroupNo, lane: &LaneKey, out: &mut Vec<Effect>) {
         let Some(group) = self.groups.get(&no) else {
             return;
         };

@@ -84,8 +84,7 @@ struct Moment {
     now: Timestamp,
 }
 
-#[track_caller]
-fn check(history: &Sim, moment: &Moment, shuffle: usize) {
+fn recover(history: &Sim, moment: &Moment, shuffle: usize) -> Sim {
     let mut store = BTreeMap::new();
     for record in &history.journal[..moment.records] {
         if removes(record) {
@@ -109,6 +108,28 @@ fn check(history: &Sim, moment: &Moment, shuffle: usize) {
     sim.now = moment.now;
     sim.notify = Notify::new(Arc::clone(&sim.routing), settings());
     sim.recover(&rows);
+    sim
+}
+
+/// All ended while the process was down.
+#[track_caller]
+fn check_end(history: &Sim, moment: &Moment, shuffle: usize) {
+    let mut sim = recover(history, moment, shuffle);
+    let second = sim.now.seconds();
+    let ends = truth(second).into_keys().map(|text| format!("end {text}"));
+    let ends: Vec<String> = ends.collect();
+    let ends: Vec<&str> = ends.iter().map(String::as_str).collect();
+    sim.arrive(second, &ends);
+    sim.run(1000.0);
+    let at = format!("killed at {second} s behind record {}", moment.records);
+    assert_eq!(sim.open(), [].into(), "{at}:\n{}", sim.lines());
+    assert!(sim.store.is_empty(), "{at}: {:#?}", sim.store);
+}
+
+/// All goes on as before.
+#[track_caller]
+fn check(history: &Sim, moment: &Moment, shuffle: usize) {
+    let mut sim = recover(history, moment, shuffle);
     // What the rules found meanwhile arrives as after any catch-up.
     let second = sim.now.seconds();
     let fires = truth(second);
@@ -178,5 +199,6 @@ fn a_kill_behind_any_record() {
     for (index, (records, told, now)) in moments.into_iter().enumerate() {
         let moment = Moment { records, told, now };
         check(&history, &moment, index);
+        check_end(&history, &moment, index);
     }
 }

@@ -315,8 +315,56 @@ impl Sim {
         }
         let again = !out.is_empty();
         self.take(out);
+        self.check_sound();
         if again {
             self.step();
+        }
+    }
+
+    /// What holds at all times: whatever a receiver believes, or is about to be told, is about
+    /// alerts of the group; what fires is in the groups of its routes; rows and indexes agree.
+    fn check_sound(&self) {
+        let notify = &self.notify;
+        if notify.alerts.len() > 100 {
+            return;
+        }
+        for (no, group) in &notify.groups {
+            let mut lanes = group.lanes.values();
+            let alive = !group.members.is_empty() || lanes.any(|lane| lane.in_flight.is_some());
+            assert!(group.row.is_some() && alive, "{no:?}");
+            for (lane, told) in &group.told {
+                let believed = told.firing.iter().chain(told.maybe.iter());
+                for alert in believed {
+                    assert!(group.members.contains(alert), "{alert:?} at {lane}");
+                }
+            }
+            for member in &group.members {
+                let row = &notify.alerts[member];
+                assert!(row.groups.contains(no), "{member:?} in {no:?}");
+                assert_eq!(row.ends_at.is_some(), group.ended.contains(member));
+            }
+            assert!(
+                group
+                    .timer
+                    .is_none_or(|at| notify.timers.contains(&(at, *no)))
+            );
+        }
+        for (no, job) in &notify.jobs {
+            let group = &notify.groups[&job.group];
+            let slots = &group.lanes[&job.lane];
+            let flies = slots.in_flight.is_some_and(|(_, flying)| flying == *no);
+            // Of what is under way nothing changes any more, but what fires must not be lost.
+            let ended = if flies { &[][..] } else { &job.resolved };
+            let mut shown = job.firing.iter().chain(ended);
+            assert!(shown.all(|alert| group.members.contains(alert)), "{job:?}");
+        }
+        for row in notify.alerts.values() {
+            assert!(!row.groups.is_empty() && row.groups.is_sorted(), "{row:?}");
+            let routes = notify.routing.root().matching(&row.labels);
+            for route in routes.into_iter().filter(|_| row.ends_at.is_none()) {
+                let identity = (route.index(), route.group_labels(&row.labels));
+                assert!(row.groups.contains(&notify.by_identity[&identity]));
+            }
         }
     }
 
