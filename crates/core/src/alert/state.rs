@@ -5,9 +5,8 @@
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use stentor_lang::model::{Labels, Shape, Timestamp};
+use stentor_lang::model::{LabelMap, LabelSet, Labels, Shape, Timestamp};
 
 use super::phase::{Holds, Phase, Presence, step};
 
@@ -87,7 +86,7 @@ const NONE: u32 = u32::MAX;
 pub struct RuleState {
     instances: Vec<Option<Instance>>,
     free: Vec<u32>,
-    by_labels: IndexMap<Labels, u32>,
+    by_labels: LabelMap<u32>,
     /// The label sets of the last answer, and the alerts' labels made of them.
     shape: Option<Arc<Shape>>,
     labels: Arc<[Labels]>,
@@ -237,7 +236,7 @@ impl RuleState {
             });
         }
         let mut seen = vec![false; self.instances.len()];
-        let mut fresh = indexmap::IndexSet::new();
+        let mut fresh = LabelSet::default();
         let mut slots = Vec::with_capacity(count);
         for labels in answer.labels.iter() {
             let again = match self.by_labels.get(labels) {
@@ -247,7 +246,7 @@ impl RuleState {
                 }
                 None => {
                     slots.push(NONE);
-                    !fresh.insert(labels)
+                    !fresh.insert(labels.clone())
                 }
             };
             if again {

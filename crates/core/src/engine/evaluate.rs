@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use indexmap::IndexSet;
-use stentor_lang::model::{Duration, Labels, Series, Shape, Timestamp};
+use stentor_lang::model::{Duration, LabelSet, Labels, Series, Shape, Timestamp};
 
 use super::Engine;
 use super::gaps::Seen;
@@ -64,7 +63,7 @@ impl Engine {
         texts: &TextAnswers,
         took: Duration,
         at: Timestamp,
-        touched: &mut IndexSet<Labels>,
+        touched: &mut LabelSet,
     ) {
         let answered = answer.is_ok();
         let failed = match answer {
@@ -119,7 +118,7 @@ impl Engine {
         no: RuleNo,
         answer: Result<Answer, QueryError>,
         missed: Missed,
-        touched: &mut IndexSet<Labels>,
+        touched: &mut LabelSet,
     ) {
         let Missed {
             from,
@@ -159,7 +158,7 @@ impl Engine {
         no: RuleNo,
         slot: &Slot<'_>,
         texts: &TextAnswers,
-        touched: &mut IndexSet<Labels>,
+        touched: &mut LabelSet,
     ) -> Result<(), String> {
         let Some(rule) = self.rules.get_mut(&no) else {
             return Ok(());
@@ -200,7 +199,7 @@ impl Engine {
         no: RuleNo,
         changes: Changes,
         slot: &Slot<'_>,
-        touched: &mut IndexSet<Labels>,
+        touched: &mut LabelSet,
     ) {
         for step in changes.steps {
             let before = self.rules[&no].state.get(step.no).cloned();
@@ -225,7 +224,7 @@ impl Engine {
         instance: InstanceNo,
         before: Option<&Instance>,
         after: Option<&Instance>,
-        touched: &mut IndexSet<Labels>,
+        touched: &mut LabelSet,
     ) {
         let fires = |instance: Option<&Instance>| instance.is_some_and(|i| i.phase.is_firing());
         let source = Source { rule: no, instance };
@@ -333,7 +332,7 @@ impl Engine {
     }
 
     /// What notification must hear about the alerts with these labels.
-    pub(super) fn arrivals(&self, touched: &IndexSet<Labels>, at: Timestamp) -> Vec<Arrival> {
+    pub(super) fn arrivals(&self, touched: &LabelSet, at: Timestamp) -> Vec<Arrival> {
         let arrival = |labels: &Labels| {
             let sources = self.sources.get(labels);
             let firing = sources.map_or(&[][..], |sources| &sources.firing);
@@ -392,7 +391,7 @@ impl Engine {
         no: RuleNo,
         reason: &Arc<str>,
         at: Timestamp,
-        touched: &mut IndexSet<Labels>,
+        touched: &mut LabelSet,
     ) {
         let Some(rule) = self.rules.get(&no) else {
             return;

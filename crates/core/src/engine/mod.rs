@@ -25,8 +25,7 @@ mod snapshot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-use stentor_lang::model::{Duration, Labels, Timestamp};
+use stentor_lang::model::{Duration, LabelMap, Timestamp};
 
 use crate::notify::Notify;
 
@@ -85,7 +84,7 @@ pub struct Engine {
     cursors: BTreeMap<SlotKey, Timestamp>,
     rules: BTreeMap<RuleNo, Rule>,
     next_rule: u64,
-    sources: IndexMap<Labels, Sources>,
+    sources: LabelMap<Sources>,
     /// What each query under way is for.
     asked: BTreeMap<EvalId, Asked>,
     next_eval: u64,
@@ -123,7 +122,7 @@ impl Engine {
             cursors: BTreeMap::new(),
             rules: BTreeMap::new(),
             next_rule: 0,
-            sources: IndexMap::new(),
+            sources: LabelMap::default(),
             asked: BTreeMap::new(),
             next_eval: 0,
             catching_up: 0,

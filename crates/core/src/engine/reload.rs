@@ -5,8 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use indexmap::IndexSet;
-use stentor_lang::model::{Duration, Labels, Timestamp};
+use stentor_lang::model::{Duration, LabelSet, Labels, Timestamp};
 
 use super::Engine;
 use super::group::{Asked, Group, GroupId, SlotKey};
@@ -221,7 +220,7 @@ impl Engine {
         let reason: Arc<str> = Arc::from("the rule was removed");
         for no in gone {
             self.forget_rule_alerts(no, now);
-            let mut touched = IndexSet::new();
+            let mut touched = LabelSet::default();
             self.end_alerts(no, &reason, now, &mut touched);
             if let Some(rule) = self.rules.get_mut(&no) {
                 rule.retired = true;
@@ -256,7 +255,7 @@ impl Engine {
                     no: instance,
                     row: None,
                 });
-                self.note_source(no, instance, Some(&before), None, &mut IndexSet::new());
+                self.note_source(no, instance, Some(&before), None, &mut LabelSet::default());
             }
             if self.rules[&no].state.is_empty() {
                 if self.rules[&no].recorded {
@@ -293,7 +292,7 @@ impl Engine {
             sources.firing.clear();
             sources.end_reason = Some(reason);
         }
-        let touched: IndexSet<Labels> = before.symmetric_difference(&after).cloned().collect();
+        let touched: LabelSet = before.symmetric_difference(&after).cloned().collect();
         self.tell_notify(&touched, now, now);
     }
 
@@ -316,7 +315,7 @@ impl Engine {
                 },
             })
             .collect();
-        let missing: IndexSet<Labels> = firing.difference(&known).cloned().collect();
+        let missing: LabelSet = firing.difference(&known).cloned().collect();
         if !strays.is_empty() {
             self.with_notify(|notify, effects| notify.arrive(&strays, now, effects), now);
         }

@@ -139,6 +139,21 @@ impl Definition {
         }
     }
 
+    /// The link to the expression at its data source, as Prometheus writes it; empty where nobody
+    /// knows where people reach it.
+    fn link(&self) -> Arc<str> {
+        let base = &self.datasource.external_url;
+        if base.is_empty() {
+            return Arc::from("");
+        }
+        let expr = query_escape(&self.rule.expr.to_string());
+        format!(
+            "{}/graph?g0.expr={expr}&g0.tab=1",
+            base.trim_end_matches('/')
+        )
+        .into()
+    }
+
     /// Whether an annotation's text asks the data source.
     pub fn annotations_query(&self) -> bool {
         self.rule
@@ -193,6 +208,8 @@ pub(super) struct Rule {
     pub(super) recorded: bool,
     /// Whether it is no longer configured.
     pub(super) retired: bool,
+    /// The link to its expression.
+    pub(super) generator_url: Arc<str>,
     /// Annotations that took queries, as they were told last.
     pub(super) told: Arc<BTreeMap<InstanceNo, Annotations>>,
 }
@@ -202,6 +219,7 @@ impl Rule {
     pub(super) fn new(key: RuleKey, def: Arc<Definition>) -> Self {
         Self {
             key,
+            generator_url: def.link(),
             def,
             state: Arc::default(),
             sight: Sight::default(),
@@ -253,6 +271,7 @@ impl Rule {
         if self.key != row.key {
             self.key = row.key.clone();
             self.def = Arc::new(Definition::restored(row));
+            self.generator_url = self.def.link();
         }
     }
 
@@ -267,20 +286,7 @@ impl Rule {
         self.told = Arc::default();
         // A label's text may read external labels.
         Arc::make_mut(&mut self.state).forget_shape();
+        self.generator_url = def.link();
         self.def = def;
-    }
-
-    /// The link to the expression at its data source, as Prometheus writes it.
-    pub(super) fn generator_url(&self) -> Arc<str> {
-        let base = &self.def.datasource.external_url;
-        if base.is_empty() {
-            return Arc::from("");
-        }
-        let expr = query_escape(&self.def.rule.expr.to_string());
-        format!(
-            "{}/graph?g0.expr={expr}&g0.tab=1",
-            base.trim_end_matches('/')
-        )
-        .into()
     }
 }

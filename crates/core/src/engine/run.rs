@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use indexmap::IndexSet;
-use stentor_lang::model::{Duration, Labels, Timestamp};
+use stentor_lang::model::{Duration, LabelSet, Timestamp};
 
 use super::evaluate::Missed;
 use super::group::{Asked, Group, GroupId, LabelQueries, Progress, Run};
@@ -389,7 +388,7 @@ impl Engine {
         let key = group.key.clone();
         let (interval, offset) = (group.schedule.interval(), group.query_offset);
         let name = Arc::clone(&group.name);
-        let mut touched = IndexSet::new();
+        let mut touched = LabelSet::default();
         let live = run.from.is_none();
         for (no, progress) in rules.iter().zip(run.rules) {
             if let Progress::Done {
@@ -444,12 +443,7 @@ impl Engine {
     }
 
     /// Tells notification what became of the alerts with these labels.
-    pub(super) fn tell_notify(
-        &mut self,
-        touched: &IndexSet<Labels>,
-        at: Timestamp,
-        now: Timestamp,
-    ) {
+    pub(super) fn tell_notify(&mut self, touched: &LabelSet, at: Timestamp, now: Timestamp) {
         let arrivals = self.arrivals(touched, at);
         if !arrivals.is_empty() {
             self.with_notify(

@@ -388,7 +388,7 @@ impl Engine {
         notify::AlertView {
             annotations,
             value: Some(instance.value),
-            generator_url: rule.generator_url(),
+            generator_url: Arc::clone(&rule.generator_url),
         }
     }
 

@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use stentor_lang::model::{Duration, Labels, Timestamp};
+use stentor_lang::model::{Duration, LabelMap, Labels, Timestamp};
 pub use stentor_lang::regex::LabelMatcher;
 
 pub use arrive::{Arrival, Change};
@@ -65,7 +65,7 @@ pub struct Notify {
 
     // The durable rows, and what follows from them directly.
     alerts: BTreeMap<AlertNo, AlertRow>,
-    by_labels: IndexMap<Labels, AlertNo>,
+    by_labels: LabelMap<AlertNo>,
     groups: BTreeMap<GroupNo, Group>,
     jobs: BTreeMap<JobNo, JobRow>,
     /// How many rows of the notification log refer to a secret.
@@ -100,7 +100,7 @@ impl Notify {
             options: reroute::options(&routing),
             routing,
             alerts: BTreeMap::new(),
-            by_labels: IndexMap::new(),
+            by_labels: LabelMap::default(),
             groups: BTreeMap::new(),
             jobs: BTreeMap::new(),
             secrets: BTreeMap::new(),

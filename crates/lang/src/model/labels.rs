@@ -11,9 +11,19 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
+use indexmap::{IndexMap, IndexSet};
+
 /// A set of labels, sorted by name; a label with an empty value is the same as none.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Labels(Arc<str>);
+
+/// How label sets are hashed: seeded, since their text is foreign, and several times faster than
+/// the standard library's way. No order depends on it.
+type LabelHasher = foldhash::fast::RandomState;
+/// A map by label sets, in the order in which these came.
+pub type LabelMap<V> = IndexMap<Labels, V, LabelHasher>;
+/// A set of label sets, in the order in which these came.
+pub type LabelSet = IndexSet<Labels, LabelHasher>;
 
 impl Default for Labels {
     fn default() -> Self {

@@ -11,7 +11,7 @@ pub mod span;
 pub mod time;
 
 pub use diagnostic::{Diagnostic, Level};
-pub use labels::{Labels, LabelsBuilder};
+pub use labels::{LabelMap, LabelSet, Labels, LabelsBuilder};
 pub use matcher::{MatchOp, Matcher, MatcherError, ParsedMatchers, parse_matchers};
 pub use shape::{Sample, Series, Shape};
 pub use span::{Position, SourceText, Span};
