@@ -1,12 +1,15 @@
-//! `stentor check FILE...`: everything that is wrong with files, at once.
+//! `stentor check FILE...`: everything that is wrong with files, at once. What a file is follows
+//! from its fields; a configuration brings its rule files along.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use stentor_core::check::lint;
+use stentor_core::config::{self, Datasource};
 use stentor_core::rulefile::{self, Dialect, LoadOptions, Rule, RuleFile};
 use stentor_lang::model::{Diagnostic, Level, SourceText, Span};
-use stentor_lang::yaml;
+use stentor_lang::yaml::{self, Node, Parsed, Spanned};
 
 use super::Exit;
 use super::diagnostics::{Findings, Output, render};
@@ -14,13 +17,14 @@ use super::diagnostics::{Findings, Output, render};
 /// The arguments of `stentor check`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Rule files
+    /// Rule files, configurations of stentor (with their rule files) and of Alertmanager
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// How to write the findings
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
-    /// The language of the expressions in rule files; opaque ones are not looked into
+    /// The language of the expressions in rule files that are named here; opaque ones are not
+    /// looked into
     #[arg(long, value_enum, default_value = "promql")]
     dialect: DialectArg,
 }
@@ -32,83 +36,225 @@ enum DialectArg {
     Opaque,
 }
 
-/// What was checked.
-#[derive(Debug, Default)]
-struct Counts {
-    files: usize,
-    alerting: usize,
-    recording: usize,
-}
-
 /// Checks the files and prints what was found.
 pub(crate) fn run(args: &Args) -> Exit {
-    let options = LoadOptions {
-        dialect: match args.dialect {
-            DialectArg::Promql => Dialect::PromQl,
-            DialectArg::Opaque => Dialect::Opaque,
-        },
-        ..LoadOptions::default()
+    let dialect = match args.dialect {
+        DialectArg::Promql => Dialect::PromQl,
+        DialectArg::Opaque => Dialect::Opaque,
     };
-    let mut findings = Vec::new();
-    let mut counts = Counts::default();
+    let mut checker = Checker::default();
     for file in &args.files {
-        let name = file.display().to_string();
-        match std::fs::read(file) {
-            Ok(bytes) => findings.push(check(name, bytes, options, &mut counts)),
-            Err(error) => {
-                let _ = writeln!(std::io::stderr(), "stentor: cannot read {name}: {error}");
-                return Exit::Usage;
-            }
+        if let Err(why) = checker.file(file, dialect) {
+            let _ = writeln!(std::io::stderr(), "stentor: {why}");
+            return Exit::Usage;
         }
     }
     let mut stdout = std::io::stdout().lock();
     let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let mut report = render(&findings, args.output, color);
+    let mut report = render(&checker.findings, args.output, color);
     if args.output == Output::Text {
-        report.push_str(&summary(&counts, &findings));
+        report.push_str(&checker.summary());
     }
     // Whoever closes the pipe has read enough.
     let _ = stdout.write_all(report.as_bytes());
-    if findings.iter().any(Findings::has_errors) {
+    if checker.findings.iter().any(Findings::has_errors) {
         Exit::Failed
     } else {
         Exit::Good
     }
 }
 
-fn check(name: String, bytes: Vec<u8>, options: LoadOptions, counts: &mut Counts) -> Findings {
-    counts.files += 1;
-    let source = match String::from_utf8(bytes) {
-        Ok(text) => SourceText::new(name, text),
-        Err(error) => return not_utf8(name, &error),
-    };
-    let parsed = yaml::parse(&source.text);
-    let diagnostics = match rulefile::load_documents(&source, &parsed, &options) {
-        Ok(file) => {
-            counts.add(&file);
-            let lints = lint(&file);
-            file.warnings.into_iter().chain(lints).collect()
+/// What was checked so far.
+#[derive(Debug, Default)]
+struct Checker {
+    findings: Vec<Findings>,
+    /// A rule file that several data sources load is checked once for each of their languages.
+    seen: BTreeSet<(PathBuf, Dialect)>,
+    files: usize,
+    alerting: usize,
+    recording: usize,
+}
+
+/// What a file is, by its fields.
+enum Kind {
+    Rules,
+    Config,
+    Alertmanager,
+    UnitTests,
+}
+
+impl Kind {
+    fn of(parsed: &Parsed) -> Self {
+        let Some(document) = parsed.documents.iter().find_map(Node::as_mapping) else {
+            return Self::Rules;
+        };
+        let has = |names: &[&str]| names.iter().any(|name| document.get(name).is_some());
+        if has(&["groups", "kind"]) {
+            Self::Rules
+        } else if has(&["datasources", "alertmanager_config", "fallback_receiver"]) {
+            Self::Config
+        } else if has(&["tests"]) {
+            Self::UnitTests
+        } else if has(&["route", "receivers", "inhibit_rules", "time_intervals"]) {
+            Self::Alertmanager
+        } else {
+            Self::Rules
         }
-        Err(diagnostics) => diagnostics,
-    };
-    Findings {
-        source,
-        diagnostics,
+    }
+
+    /// The same for a file that is no YAML: by its first lines.
+    fn of_broken(text: &str) -> Self {
+        let has = |names: &[&str]| {
+            let mut lines = text.lines();
+            lines.any(|line| names.iter().any(|name| line.starts_with(name)))
+        };
+        if has(&["datasources:", "alertmanager_config:", "fallback_receiver:"]) {
+            Self::Config
+        } else if has(&["route:", "receivers:"]) {
+            Self::Alertmanager
+        } else {
+            Self::Rules
+        }
     }
 }
 
-fn not_utf8(name: String, error: &std::string::FromUtf8Error) -> Findings {
-    let at = error.utf8_error().valid_up_to();
-    let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-    let diagnostic = Diagnostic::error("yaml/encoding", Span::at(at), "the file is not UTF-8");
-    Findings {
-        source: SourceText::new(name, text),
-        diagnostics: vec![diagnostic.with_hint("save it as UTF-8")],
+impl Checker {
+    /// Checks a file that the user named; an error is one of the command line.
+    fn file(&mut self, path: &Path, dialect: Dialect) -> Result<(), String> {
+        let Some(source) = self.read(path)? else {
+            return Ok(());
+        };
+        let parsed = yaml::parse(&source.text);
+        let kind = if parsed.documents.is_empty() && !parsed.diagnostics.is_empty() {
+            Kind::of_broken(&source.text)
+        } else {
+            Kind::of(&parsed)
+        };
+        match kind {
+            Kind::Rules => self.rules(source, &parsed, path, dialect),
+            Kind::Config => self.config(source),
+            Kind::Alertmanager => {
+                let found = match config::load_alertmanager(&source) {
+                    Ok((_, warnings)) => warnings,
+                    Err(findings) => findings,
+                };
+                self.config_findings(found);
+            }
+            Kind::UnitTests => {
+                let message = "a file of unit tests cannot be checked yet";
+                let why = Diagnostic::error("check/unsupported", Span::at(0), message)
+                    .with_hint("run it with `promtool test rules`");
+                self.add(source, vec![why]);
+            }
+        }
+        Ok(())
     }
-}
 
-impl Counts {
-    fn add(&mut self, file: &RuleFile) {
+    /// Reads a file; `None` where it is no text, after that was noted.
+    fn read(&mut self, path: &Path) -> Result<Option<SourceText>, String> {
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|error| format!("cannot read {name}: {error}"))?;
+        self.files += 1;
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(SourceText::new(name, text))),
+            Err(error) => {
+                let at = Span::at(error.utf8_error().valid_up_to());
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                let why = Diagnostic::error("yaml/encoding", at, "the file is not UTF-8")
+                    .with_hint("save it as UTF-8");
+                self.add(SourceText::new(name, text), vec![why]);
+                Ok(None)
+            }
+        }
+    }
+
+    fn rules(&mut self, source: SourceText, parsed: &Parsed, path: &Path, dialect: Dialect) {
+        if !self.seen.insert((path.to_owned(), dialect)) {
+            self.files -= 1;
+            return;
+        }
+        let options = LoadOptions {
+            dialect,
+            ..LoadOptions::default()
+        };
+        let diagnostics = match rulefile::load_documents(&source, parsed, &options) {
+            Ok(file) => {
+                self.count(&file);
+                let lints = lint(&file);
+                file.warnings.into_iter().chain(lints).collect()
+            }
+            Err(diagnostics) => diagnostics,
+        };
+        self.add(source, diagnostics);
+    }
+
+    /// Checks a configuration, the file of Alertmanager's sections that it names, and its rules.
+    fn config(&mut self, main: SourceText) {
+        let mut alertmanager = None;
+        if let Some(path) = config::alertmanager_path(&main) {
+            // Where it cannot be read, the configuration's own checks say so.
+            alertmanager = self.read(Path::new(&path)).ok().flatten();
+        }
+        let sources = config::Sources { main, alertmanager };
+        let loaded = match config::load(&sources, &config::Options::default()) {
+            Ok(loaded) => loaded,
+            Err(findings) => return self.config_findings(findings),
+        };
+        let mut found = loaded.warnings;
+        let mut names = Vec::new();
+        let mut paths = Vec::new();
+        for datasource in &loaded.config.datasources {
+            let files: Vec<PathBuf> = datasource
+                .rule_files
+                .iter()
+                .flat_map(|pattern| expand(pattern, &mut found.main))
+                .collect();
+            names.push(
+                files
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect(),
+            );
+            paths.extend(files.into_iter().map(|path| (path, dialect(datasource))));
+        }
+        let shared = config::shared_files(&loaded.config.datasources, &names);
+        found.main.extend(shared);
+        let main = self.findings.len();
+        self.config_findings(found);
+        for (path, dialect) in paths {
+            match self.read(&path) {
+                Ok(Some(source)) => {
+                    let parsed = yaml::parse(&source.text);
+                    self.rules(source, &parsed, &path, dialect);
+                }
+                Ok(None) => {}
+                Err(why) => {
+                    let why = Diagnostic::error("check/rule-file", Span::at(0), why);
+                    self.findings[main].diagnostics.push(why);
+                }
+            }
+        }
+    }
+
+    /// Notes what was found in a configuration, beside a text without its secrets.
+    fn config_findings(&mut self, found: config::Findings) {
+        let Some(masked) = found.masked else {
+            return;
+        };
+        self.add(masked.main, found.main);
+        if let Some(alertmanager) = masked.alertmanager {
+            self.add(alertmanager, found.alertmanager);
+        }
+    }
+
+    fn add(&mut self, source: SourceText, diagnostics: Vec<Diagnostic>) {
+        self.findings.push(Findings {
+            source,
+            diagnostics,
+        });
+    }
+
+    fn count(&mut self, file: &RuleFile) {
         for rule in file.groups.iter().flat_map(|group| &group.rules) {
             match rule {
                 Rule::Alerting(_) => self.alerting += 1,
@@ -116,21 +262,51 @@ impl Counts {
             }
         }
     }
+
+    /// `2 files, 14 alerting rules, 1 recording rule: 1 error, 2 warnings`
+    fn summary(&self) -> String {
+        let number = |count: usize, what: &str| {
+            let plural = if count == 1 { "" } else { "s" };
+            format!("{count} {what}{plural}")
+        };
+        let of = |level| self.findings.iter().map(|text| text.count(level)).sum();
+        format!(
+            "{}, {}, {}: {}, {}\n",
+            number(self.files, "file"),
+            number(self.alerting, "alerting rule"),
+            number(self.recording, "recording rule"),
+            number(of(Level::Error), "error"),
+            number(of(Level::Warning), "warning"),
+        )
+    }
 }
 
-/// `2 files, 14 alerting rules, 1 recording rule: 1 error, 2 warnings`
-fn summary(counts: &Counts, findings: &[Findings]) -> String {
-    let number = |count: usize, what: &str| {
-        let plural = if count == 1 { "" } else { "s" };
-        format!("{count} {what}{plural}")
+fn dialect(datasource: &Datasource) -> Dialect {
+    match datasource.dialect {
+        config::Dialect::Prometheus => Dialect::PromQl,
+        config::Dialect::Opaque => Dialect::Opaque,
+    }
+}
+
+/// The files that a pattern names, in order; what is wrong with the pattern is noted.
+fn expand(pattern: &Spanned<String>, found: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
+    const CODE: &str = "check/rule-file";
+    let text = &pattern.value;
+    let paths: Vec<PathBuf> = match glob::glob(text) {
+        Ok(paths) => paths.filter_map(Result::ok).collect(),
+        Err(error) => {
+            let message = format!("`{text}` is no pattern: {}", error.msg);
+            found.push(Diagnostic::error(CODE, pattern.span, message));
+            return Vec::new();
+        }
     };
-    let of = |level| findings.iter().map(|text| text.count(level)).sum();
-    format!(
-        "{}, {}, {}: {}, {}\n",
-        number(counts.files, "file"),
-        number(counts.alerting, "alerting rule"),
-        number(counts.recording, "recording rule"),
-        number(of(Level::Error), "error"),
-        number(of(Level::Warning), "warning"),
-    )
+    if paths.is_empty() {
+        let message = format!("no file is named `{text}`");
+        found.push(if text.contains(['*', '?', '[']) {
+            Diagnostic::warning(CODE, pattern.span, message)
+        } else {
+            Diagnostic::error(CODE, pattern.span, message)
+        });
+    }
+    paths
 }

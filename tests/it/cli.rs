@@ -49,7 +49,10 @@ fn play(transcript: &str) -> String {
         let command = line.strip_prefix("$ stentor");
         if header.is_some() || command.is_some() {
             if let Some((name, text)) = file.take() {
-                std::fs::write(folder.path().join(name), text).expect("a file can be written");
+                let path = folder.path().join(name);
+                let parent = path.parent().expect("a file is in a folder");
+                std::fs::create_dir_all(parent).expect("a folder can be made");
+                std::fs::write(path, text).expect("a file can be written");
             }
             in_command = command.is_some();
         }

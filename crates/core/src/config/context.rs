@@ -49,7 +49,13 @@ impl<'a> Context<'a> {
     /// like one: a misspelt field holds its secret too. All else stays in its place.
     pub(super) fn masked(&self) -> SourceText {
         let mut places = self.places.clone();
-        for document in &stentor_lang::yaml::parse(&self.source.text).documents {
+        let parsed = stentor_lang::yaml::parse(&self.source.text);
+        if !parsed.diagnostics.is_empty() {
+            // What did not become a part of the tree cannot be looked for by its name.
+            let text = masked_values(&self.source.text);
+            return SourceText::new(self.source.name.clone(), text);
+        }
+        for document in &parsed.documents {
             suspects(document, false, &mut places);
         }
         self.replaced(places, |secret| {
@@ -147,7 +153,8 @@ impl<'a> Context<'a> {
     }
 }
 
-/// The scalars under keys that sound like secrets.
+/// The scalars under keys that sound like secrets, and addresses under keys that do not: the key
+/// may be misspelt.
 fn suspects(node: &Node, suspect: bool, places: &mut Vec<Span>) {
     const SOUNDS: [&str; 6] = ["key", "token", "password", "secret", "credential", "url"];
     match node {
@@ -164,10 +171,34 @@ fn suspects(node: &Node, suspect: bool, places: &mut Vec<Span>) {
                 // Addresses of datasources are shown; receivers' are secrets.
                 let open = name.ends_with("_file") || matches!(name, "url" | "external_url");
                 let sounds = SOUNDS.iter().any(|sound| name.contains(sound));
-                suspects(&entry.value, sounds && !open, places);
+                let address = entry
+                    .value
+                    .as_scalar()
+                    .is_some_and(|s| s.value.contains("://"));
+                suspects(&entry.value, (sounds || address) && !open, places);
             }
         }
     }
+}
+
+/// The text with nothing readable in its lines but what stands before the first colon; all stays
+/// in its place.
+fn masked_values(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let indented = line.len() - line.trim_start_matches([' ', '-']).len();
+        let shown = line.find(':').map_or(indented, |colon| colon + 1);
+        masked.push_str(&line[..shown]);
+        let rest = line[shown..].bytes();
+        masked.extend(rest.map(|byte| {
+            if byte.is_ascii_whitespace() {
+                char::from(byte)
+            } else {
+                '*'
+            }
+        }));
+    }
+    masked
 }
 
 /// A path from the folder of another file.

@@ -612,3 +612,30 @@ fn alertmanagers_files() {
         }
     }
 }
+
+#[test]
+fn what_is_no_yaml_shows_no_values() {
+    for text in [
+        "receivers:\n- name: r\n  slack_configs: [{api_url: https://canary}\n",
+        "receivers:\n- name: r\n  pagerduty_configs:\n  - routing_key: x\n    routing_key: cänary\n  - canary: [\n",
+    ] {
+        let sources = Sources {
+            main: SourceText::new("stentor.yml", text),
+            alertmanager: None,
+        };
+        let findings = load(&sources, &Options::default()).expect_err("is no YAML");
+        let masked = findings.masked.expect("a text").main.text;
+        let values: Vec<&str> = masked
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .map(|(_, v)| v)
+            .collect();
+        assert!(
+            values
+                .iter()
+                .all(|value| value.bytes().all(|b| b == b'*' || b == b' ')),
+            "{masked}"
+        );
+        assert_eq!(masked.len(), text.len());
+    }
+}

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::shared_data::folder;
 
 fn shown(result: &Result<RuleFile, Vec<Diagnostic>>, source: &SourceText) -> String {
     let mut out = String::new();
@@ -347,26 +348,6 @@ fn a_stored_rule_is_restored() {
     assert_eq!(read.restore().expect("is good"), **rule);
 }
 
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
-/// The folder of other projects' files, or `None` after saying that the test is skipped.
-fn conformance(folder: &str) -> Option<PathBuf> {
-    let shared = std::env::var_os("STENTOR_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let path = shared.join("conformance").join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "{} is not there",
-        path.display()
-    );
-    println!("SKIPPED: {} is not there", path.display());
-    None
-}
-
 fn files_below(folder: &Path, files: &mut Vec<PathBuf>) {
     let entries = std::fs::read_dir(folder).expect("the folder can be read");
     let mut paths: Vec<PathBuf> = entries
@@ -391,7 +372,7 @@ fn files_below(folder: &Path, files: &mut Vec<PathBuf>) {
     reason = "the files stand beside the project"
 )]
 fn files_of_other_projects() {
-    let Some(folder) = conformance("rules") else {
+    let Some(folder) = folder("rules") else {
         return;
     };
     let mut files = Vec::new();
