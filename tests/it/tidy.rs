@@ -116,7 +116,8 @@ fn impurities(path: &Path, text: &str) -> Vec<String> {
 /// Code of tests may read the tables that it tests with.
 fn is_test(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name == "tests.rs" || name.ends_with("_tests.rs") || path.iter().any(|part| part == "tests")
+    let of_tests = name == "tests.rs" || name == "shared_data.rs" || name.ends_with("_tests.rs");
+    of_tests || path.iter().any(|part| part == "tests")
 }
 
 #[test]
