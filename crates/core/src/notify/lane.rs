@@ -9,7 +9,7 @@ use stentor_lang::model::{Duration, Timestamp};
 
 use super::Notify;
 use super::dedup::{Known, State, is_refused, needs_update};
-use super::numbers::{Alerts, AttemptId, GroupNo, JobNo, filter, has, is_subset, none};
+use super::numbers::{Alerts, AttemptId, GroupNo, JobNo, filter, has, none};
 use super::record::{Effect, Event, JobRow, LaneKey, Record, ToldRow};
 use crate::receiver::{Integration, NotifyReason, Settings};
 
@@ -491,26 +491,27 @@ impl Notify {
             })
     }
 
-    /// Whether some current receiver of a group needs to hear of its state, repeats aside.
-    pub(super) fn is_wanting(&self, no: GroupNo, firing: &Alerts, now: Timestamp) -> bool {
-        let Some(row) = self.groups.get(&no).and_then(|group| group.row.as_ref()) else {
-            return false;
-        };
-        self.routing
-            .integrations(&row.receiver)
-            .iter()
-            .map(|integration| LaneKey::current(&integration.key))
-            .filter(|lane| self.is_current(no, lane))
-            .any(|lane| {
-                let state = self.state_for(no, &lane, firing, &none());
-                let known = self.foreseen(no, &lane, now);
-                let known = known.map_or_else(none, |known| known.firing);
-                let queued = self
-                    .lane(no, &lane)
-                    .is_some_and(|slots| slots.newest.is_some());
-                let told = self.told(no, &lane);
-                let repeat = self.repeat_interval(no);
-                !queued && !is_subset(&state.asks, &known) && !is_refused(told, &state, repeat, now)
-            })
+    /// Whether some receiver of a group needs to hear of its state and nothing says so yet,
+    /// repeats aside.
+    pub(super) fn is_wanting(&self, no: GroupNo, now: Timestamp) -> bool {
+        let (firing, resolved) = self.members(no);
+        let repeat = self.repeat_interval(no);
+        self.lanes_of(no).into_iter().any(|lane| {
+            let Some(integration) = self.integration_of(no, &lane) else {
+                return false;
+            };
+            if self
+                .lane(no, &lane)
+                .is_some_and(|slots| slots.newest.is_some())
+            {
+                return false;
+            }
+            let state = self.state_for(no, &lane, &firing, &resolved);
+            let known = self.foreseen(no, &lane, now);
+            let wants = integration.send_resolved;
+            needs_update(known.as_ref(), &state, wants, repeat, now)
+                .filter(|reason| *reason != NotifyReason::RepeatInterval)
+                .is_some_and(|_| !is_refused(self.told(no, &lane), &state, repeat, now))
+        })
     }
 }

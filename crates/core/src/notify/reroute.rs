@@ -313,8 +313,7 @@ impl Notify {
             self.prune_jobs(no, &lane, out);
             self.pump(no, &lane, now, out);
         }
-        let (firing, _) = self.members(no);
-        if self.is_wanting(no, &firing, now) {
+        if self.is_wanting(no, now) {
             self.touch(no, now, out);
         }
         self.settle(no, out);

@@ -125,6 +125,16 @@ pub(super) struct Told {
 }
 
 impl Told {
+    pub(super) fn may_have_arrived(&self) -> bool {
+        match &self.outcome {
+            Outcome::Delivered => true,
+            Outcome::Retry {
+                maybe_delivered, ..
+            } => *maybe_delivered,
+            Outcome::Refused { .. } => false,
+        }
+    }
+
     pub(super) fn line(&self) -> String {
         let message = &self.message;
         let firing = message.alerts.iter().filter(|a| a.status == Status::Firing);
@@ -469,13 +479,7 @@ impl Sim {
         let mut open: BTreeMap<(String, String), usize> = BTreeMap::new();
         for told in &self.told {
             let message = &told.message;
-            let arrived = match &told.outcome {
-                Outcome::Delivered => true,
-                Outcome::Retry {
-                    maybe_delivered, ..
-                } => *maybe_delivered,
-                Outcome::Refused { .. } => false,
-            };
+            let arrived = told.may_have_arrived();
             let refused = matches!(told.outcome, Outcome::Refused { .. });
             if message.corrected && message.status == Status::Resolved && (arrived || refused) {
                 // The second attempt goes by the newest key, and is over where it is refused.
