@@ -141,8 +141,8 @@ impl Checker {
                 self.config_findings(found);
             }
             Kind::UnitTests => {
-                let message = "a file of unit tests cannot be checked yet";
-                let why = Diagnostic::error("check/unsupported", Span::at(0), message)
+                let message = "a file of unit tests is not checked yet";
+                let why = Diagnostic::warning("check/unsupported", Span::at(0), message)
                     .with_hint("run it with `promtool test rules`");
                 self.add(source, vec![why]);
             }

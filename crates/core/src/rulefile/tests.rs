@@ -348,6 +348,98 @@ fn a_stored_rule_is_restored() {
     assert_eq!(read.restore().expect("is good"), **rule);
 }
 
+/// What promtool 3.5.3 says of small files, and where this is meant to differ.
+#[test]
+fn verdicts_of_promtool() {
+    const RULE: &str = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up\n";
+    let with = |more: &str| format!("{RULE}    {more}\n");
+    let group = |more: &str| format!("groups:\n- name: g\n  {more}\n");
+    let good = [
+        String::new(),
+        "---\n".to_owned(),
+        "~\n".to_owned(),
+        "groups:\n-\n".to_owned(),
+        format!("\u{feff}{RULE}"),
+        RULE.replace('\n', "\r\n"),
+        format!("{RULE}...\n"),
+        format!("%YAML 1.1\n---\n{RULE}"),
+        group("rules:"),
+        group("rules: [~]"),
+        group("rules: [{alert: 5, expr: 1_0}]"),
+        group("rules: [&r {alert: A, expr: up}, {<<: *r, alert: B}]"),
+        group("rules: [&r {alert: A, expr: up}, {<<: [*r], alert: B}]"),
+        group("rules: [{record: a, expr: up, for: 0s, annotations: {}}]"),
+        group("rules: [{record: a b ü, expr: up}]"),
+        group("limit: 010"),
+        group("limit: 1.5"),
+        group("limit: 1e3"),
+        group("limit: -1"),
+        group("limit: 0x1F"),
+        group("limit: ~"),
+        group("interval: 0s"),
+        with("labels:"),
+        with("labels: {a: ~, b: null, c: }"),
+        with("labels: {a: yes, b: 500, c: 1.0, d: 0x1F, e: 012, f: 2020-01-01}"),
+        with("labels: {a: !!str 5, b: !!int \"5\", c: !foo bar}"),
+        with("labels: {\"a b\": b, c: \"x\\x41\", d: 'it''s'}"),
+        with("labels: {a:b}"),
+        with("labels: {\"a\":\"b\"}"),
+        with("labels: {a: b,}"),
+        with("annotations: {__name__: b}"),
+        with("for: 0"),
+        with("for:"),
+        RULE.replace(": up", ": up[5m]"),
+        RULE.replace(": up", ": up # comment"),
+        RULE.replace(": up", ": up\n      == 0"),
+    ];
+    let bad = [
+        "- a\n".to_owned(),
+        "hello\n".to_owned(),
+        "Groups: []\n".to_owned(),
+        "groups: a\n".to_owned(),
+        "groups: {a: b}\n".to_owned(),
+        "groups: []\ngroups: []\n".to_owned(),
+        "groups: &g [*g]\n".to_owned(),
+        "groups: [{name: }]\n".to_owned(),
+        "groups: [{name: ''}]\n".to_owned(),
+        "groups: [{rules: []}]\n".to_owned(),
+        group("limit: '5'"),
+        group("limit: true"),
+        group("query_offset: -1m"),
+        group("labels: {__name__: x}"),
+        group("rules: [{alert: [A], expr: up}]"),
+        group("rules: [{alert: , expr: up}]"),
+        group("rules: [{'<<': {alert: A}, expr: up}]"),
+        with("expr: down"),
+        with("labels: {a: b, a: c}"),
+        with("labels: [a]"),
+        with("labels: a"),
+        with("labels: {a: [b]}"),
+        with("labels: {a: *x}"),
+        with("labels: {'': b}"),
+        with("labels: {? [a] : b}"),
+        with("annotations: {'': b}"),
+        with("annotations: {a: '{{ $foo }}'}"),
+        with("annotations: {a: '{{ if }}'}"),
+        with("annotations: {a: @x}"),
+        with("for: 5"),
+        with("for: -5m"),
+        with("for: 1.5h"),
+        with("for: ''"),
+        with("for: [5m]"),
+        format!("{RULE}\texpr: up\n"),
+        // Prometheus reads no document but the first.
+        format!("{RULE}---\nfoo: bar\n"),
+    ];
+    let load = |text: &str| load(&SourceText::new("f", text), &LoadOptions::default());
+    for text in good {
+        assert!(load(&text).is_ok(), "{text}\n{:?}", load(&text));
+    }
+    for text in bad {
+        assert!(load(&text).is_err(), "{text}");
+    }
+}
+
 fn files_below(folder: &Path, files: &mut Vec<PathBuf>) {
     let entries = std::fs::read_dir(folder).expect("the folder can be read");
     let mut paths: Vec<PathBuf> = entries
