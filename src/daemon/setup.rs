@@ -203,6 +203,8 @@ pub(crate) fn prepare(
 }
 
 fn of_config(found: &config::Findings, texts: &config::Sources) -> Vec<Findings> {
+    // Findings are shown beside their lines, which must not hold a secret.
+    let texts = found.masked.as_ref().unwrap_or(texts);
     let main = Findings {
         source: texts.main.clone(),
         diagnostics: found.main.clone(),
