@@ -177,8 +177,9 @@ pub(crate) fn prepare(
             .datasources
             .push(rules_of(&config, datasource, groups));
     }
+    let masked = loaded.warnings.masked.as_ref().unwrap_or(&texts);
     findings.push(Findings {
-        source: texts.main.clone(),
+        source: masked.main.clone(),
         diagnostics: config::shared_files(&config.datasources, &names),
     });
     if findings.iter().any(Findings::has_errors) {
