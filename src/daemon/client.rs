@@ -3,7 +3,7 @@
 //! What comes back is a whole answer or an error, never something between. Everything about one
 //! query ends at its deadline: waiting for a place, connecting, reading, and the one repetition.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration as Time;
 
 use reqwest::{StatusCode, Url};
@@ -51,6 +51,8 @@ pub(crate) struct Client {
     range_url: Url,
     inline: Arc<Inline>,
     transports: Arc<Transports>,
+    /// The transport, where it needs no secrets that may change.
+    fixed: OnceLock<reqwest::Client>,
     places: Semaphore,
 }
 
@@ -77,6 +79,7 @@ impl Client {
             range_url,
             inline,
             transports,
+            fixed: OnceLock::new(),
         })
     }
 
@@ -159,12 +162,7 @@ impl Client {
     }
 
     fn request(&self, query: &Query) -> Result<reqwest::RequestBuilder, String> {
-        let http = &self.options.http;
-        let (secrets, _) = self.inline.resolve(&http.secret_refs());
-        let client =
-            self.transports
-                .client(&self.options.name, http, &secrets, Redirects::SameHost)?;
-        let headers = http.request_headers(&secrets).map_err(|e| e.to_string())?;
+        let (client, headers) = self.transport()?;
         let request = match query.time {
             QueryTime::Instant(at) => client
                 .post(self.instant_url.clone())
@@ -181,6 +179,25 @@ impl Client {
         } else {
             request.headers(header_map(&headers)?)
         })
+    }
+
+    /// How the data source is reached now, and the headers that it wants.
+    fn transport(&self) -> Result<(reqwest::Client, Vec<(String, String)>), String> {
+        if let Some(client) = self.fixed.get() {
+            return Ok((client.clone(), Vec::new()));
+        }
+        let http = &self.options.http;
+        let refs = http.secret_refs();
+        let (secrets, _) = self.inline.resolve(&refs);
+        let name = &self.options.name;
+        let client = self
+            .transports
+            .client(name, http, &secrets, Redirects::SameHost)?;
+        let headers = http.request_headers(&secrets).map_err(|e| e.to_string())?;
+        if refs.is_empty() && headers.is_empty() {
+            let _ = self.fixed.set(client.clone());
+        }
+        Ok((client, headers))
     }
 
     async fn decode(&self, query: &Query, body: Vec<u8>) -> Result<Answer, QueryError> {

@@ -2,8 +2,8 @@
 //! wants done. Nothing else touches the engine.
 //!
 //! Queries start at once. Records go to the store's thread, and deliveries with them, so that they
-//! start only when the records before them are durable. Records that nothing waits for go along
-//! with the next ones, within a second.
+//! start only when the records before them are durable. Cursors of slots, which nothing waits for,
+//! go along with the next records, within a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -92,7 +92,7 @@ impl Core {
                     Letter::Look(reply) => drop(reply.send(self.engine.snapshot())),
                     Letter::Drain => draining = true,
                     Letter::Stop => {
-                        waiting.all_go = true;
+                        waiting.urgent = true;
                         self.hand_on(&mut turn, &mut waiting, true);
                         return;
                     }
@@ -172,20 +172,22 @@ struct Waiting {
     records: Vec<Record>,
     /// When the first of them came.
     since: Option<Instant>,
-    /// Nothing comes after them.
-    all_go: bool,
+    /// One of them is more than a cursor, or nothing comes after them.
+    urgent: bool,
 }
 
 impl Waiting {
     fn push(&mut self, record: Record) {
         self.since.get_or_insert_with(Instant::now);
+        // Without its cursor a group catches up a slot that it had evaluated, and nobody notices.
+        self.urgent |= !matches!(record, Record::Cursor { .. });
         self.records.push(record);
     }
 
     fn must_go(&self) -> bool {
         let old = self.since.is_some_and(|since| since.elapsed() >= RIDE);
         let many = self.records.len() >= MANY_RECORDS;
-        !self.records.is_empty() && (old || many || self.all_go)
+        !self.records.is_empty() && (old || many || self.urgent)
     }
 }
 

@@ -247,7 +247,7 @@ fn caps_are_named() {
     };
     assert!(decode(body(4).as_bytes(), instant(), None, CAPS).is_ok());
     check_error(&body(5), "too_large", "more than 4 series");
-    let samples = vec![r#"[1,"1"]"#; 9].join(",");
+    let samples = [r#"[1,"1"]"#; 9].join(",");
     let body = format!(
         r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{samples}]}}]}}}}"#
     );

@@ -20,8 +20,26 @@ use super::store::writer::{News, Outlet};
 /// The data sources, by name; replaced by a reload.
 pub(crate) type Clients = RwLock<Arc<BTreeMap<Arc<str>, Arc<Client>>>>;
 
+/// Starts the thread that asks the data sources. One thread is enough, because nothing on it waits
+/// or computes long, and asking from one thread takes less time than handing work between several.
+pub(crate) fn start_queries(
+    batches: UnboundedReceiver<Vec<Query>>,
+    clients: Arc<Clients>,
+    clock: Arc<Clock>,
+    inbox: Arc<Inbox>,
+    metrics: Arc<Metrics>,
+) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::Builder::new()
+        .name("queries".to_owned())
+        .spawn(move || runtime.block_on(queries(batches, clients, clock, inbox, metrics)))?;
+    Ok(())
+}
+
 /// Starts queries as they come, until the engine's thread ends.
-pub(crate) async fn queries(
+async fn queries(
     mut batches: UnboundedReceiver<Vec<Query>>,
     clients: Arc<Clients>,
     clock: Arc<Clock>,
@@ -43,9 +61,8 @@ pub(crate) async fn queries(
                     }),
                 };
                 let outcome = answer.as_ref().err().map_or("ok", |e| e.kind.as_str());
-                let datasource = query.datasource.to_string();
                 let labels = OfQuery {
-                    datasource,
+                    datasource: Arc::clone(&query.datasource),
                     outcome,
                 };
                 metrics.own.queries.get_or_create(&labels).inc();

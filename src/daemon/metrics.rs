@@ -1,6 +1,7 @@
 //! Stentor's own metrics: the names that dashboards of Prometheus' ruler and of Alertmanager use,
 //! and `stentor_…` for the rest.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -70,7 +71,7 @@ impl OfFailure {
 /// The labels of queries.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct OfQuery {
-    pub(crate) datasource: String,
+    pub(crate) datasource: Arc<str>,
     pub(crate) outcome: &'static str,
 }
 

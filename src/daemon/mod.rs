@@ -244,13 +244,14 @@ impl Daemon<'_> {
             reloader.rejected(errors);
         }
         let (queries, batches) = mpsc::unbounded_channel();
-        tokio::spawn(dispatch::queries(
+        dispatch::start_queries(
             batches,
             clients,
             Arc::clone(&clock),
             Arc::clone(&inbox),
             Arc::clone(&metrics),
-        ));
+        )
+        .map_err(environment)?;
         let pulse = Arc::new(core::Pulse::default());
         let thread = core::Core {
             engine,

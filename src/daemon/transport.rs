@@ -80,6 +80,8 @@ fn build(
         .user_agent(USER_AGENT)
         .redirect(policy(redirects, config.follow_redirects))
         .referer(false)
+        // Repetition is decided elsewhere, and keeping a copy of each request for it costs time.
+        .retry(reqwest::retry::never().max_retries_per_request(0))
         .gzip(true);
     let proxy = match &config.proxy_url {
         Some(_) => Some(secrets.required("proxy_url").map_err(|e| e.to_string())?),

@@ -39,6 +39,17 @@ pub(super) async fn alerts(State(app): State<Arc<App>>) -> Response {
     .await
 }
 
+/// The groups by file and name, as Prometheus lists them, and the group of meta-alerts last.
+fn sorted(mut snapshot: Snapshot) -> Snapshot {
+    let own = |group: &GroupView| group.name.datasource.is_empty();
+    snapshot.groups.sort_by(|a, b| {
+        let key = |group: &GroupView| (own(group), Arc::clone(&group.name));
+        let (a, b) = (key(a), key(b));
+        (a.0, &a.1.file, &a.1.group).cmp(&(b.0, &b.1.file, &b.1.group))
+    });
+    snapshot
+}
+
 /// Makes the answer on a thread that may take its time: there may be 100,000 alerts.
 async fn answer<T: serde::Serialize>(
     app: &App,
@@ -48,7 +59,7 @@ async fn answer<T: serde::Serialize>(
         return stopping();
     };
     let body = tokio::task::spawn_blocking(move || {
-        make(snapshot).map(|data| {
+        make(sorted(snapshot)).map(|data| {
             serde_json::to_vec(&Success {
                 status: "success",
                 data,
@@ -166,8 +177,14 @@ impl Filter {
     }
 
     fn takes(&self, rule: &RuleView) -> bool {
-        let all_match =
-            |set: &Vec<LabelMatcher>| set.iter().all(|matcher| matcher.matches(&rule.labels));
+        let value = |name: &str| {
+            let label = rule.labels.iter().find(|(label, _)| label == name);
+            label.map_or("", |(_, value)| value.as_str())
+        };
+        let all_match = |set: &Vec<LabelMatcher>| {
+            let mut set = set.iter();
+            set.all(|matcher| matcher.matches_value(value(&matcher.matcher().name)))
+        };
         wanted(&self.names, &rule.name)
             && self.kind.is_none_or(|kind| kind == rule.kind)
             && (self.matchers.is_empty() || self.matchers.iter().any(all_match))
@@ -190,7 +207,7 @@ impl Filter {
         Rule {
             name: Arc::clone(&rule.name),
             query: Arc::clone(&rule.query),
-            labels: rule.labels.clone(),
+            labels: Texts(rule.labels.clone().into()),
             health,
             last_error,
             evaluation_time: rule.evaluation_time.seconds(),
@@ -319,7 +336,7 @@ impl Group {
 struct Rule {
     name: Arc<str>,
     query: Arc<str>,
-    labels: Labels,
+    labels: Texts,
     health: &'static str,
     last_error: Option<Arc<str>>,
     evaluation_time: f64,

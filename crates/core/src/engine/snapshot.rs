@@ -61,8 +61,8 @@ pub struct RuleView {
     pub hold: Duration,
     /// `keep_firing_for`.
     pub keep_firing_for: Duration,
-    /// As written, templates unexpanded.
-    pub labels: Labels,
+    /// As written, templates unexpanded; one without a text removes the label.
+    pub labels: Vec<(String, String)>,
     /// As written, templates unexpanded.
     pub annotations: Vec<(String, String)>,
     /// How the last evaluation went.
@@ -225,7 +225,7 @@ impl Engine {
                 query: Arc::from(""),
                 hold: Duration::ZERO,
                 keep_firing_for: Duration::ZERO,
-                labels: Labels::default(),
+                labels: Vec::new(),
                 annotations: Vec::new(),
                 health: Health::Ok,
                 last_evaluation: None,
@@ -260,7 +260,7 @@ fn rule_view(rule: &Rule) -> RuleView {
         query: written.expr.to_string().into(),
         hold: written.hold,
         keep_firing_for: written.keep_firing_for,
-        labels: Labels::from_pairs(written.labels.iter().map(text)),
+        labels: written.labels.iter().map(text).collect(),
         annotations: written.annotations.iter().map(text).collect(),
         health: rule.health.clone(),
         last_evaluation: rule.last_evaluation,
@@ -280,7 +280,7 @@ fn recording_view(rule: &RecordingRule) -> RuleView {
         query: rule.expr.to_string().into(),
         hold: Duration::ZERO,
         keep_firing_for: Duration::ZERO,
-        labels: Labels::from_pairs(rule.labels.iter().map(|(name, value)| (name, value))),
+        labels: rule.labels.clone(),
         annotations: Vec::new(),
         health: Health::Unknown,
         last_evaluation: None,
