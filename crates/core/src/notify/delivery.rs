@@ -377,7 +377,7 @@ impl Notify {
             return;
         };
         let other = secret.is_some() && told.secret.is_some() && told.secret != secret;
-        if job.is_resolve() || attempt.lane.retired > 0 || !other {
+        if job.is_resolve() || !other {
             return;
         }
         let mut old = told.clone();
