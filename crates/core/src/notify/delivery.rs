@@ -303,12 +303,12 @@ impl Notify {
                 if maybe_delivered {
                     self.remember_secret(attempt, secret, out);
                 } else {
-                    self.disbelieve(attempt, out);
+                    self.disbelieve(attempt, secret, out);
                 }
                 self.retry(attempt, job, after, why, now, out);
             }
             Outcome::Refused { why } => {
-                self.disbelieve(attempt, out);
+                self.disbelieve(attempt, secret, out);
                 self.refuse(attempt, job, why, now, out);
             }
         }
@@ -468,12 +468,14 @@ impl Notify {
         self.put_told(attempt.group, &attempt.lane, told, out);
     }
 
-    /// An attempt did not arrive: what it alone would have told is not believed.
-    fn disbelieve(&mut self, attempt: &Attempt, out: &mut Vec<Effect>) {
+    /// An attempt did not arrive: what it alone would have told is not believed. Its secret is most
+    /// likely that of the attempt before, of which a kill left nothing but the doubt.
+    fn disbelieve(&mut self, attempt: &Attempt, secret: Option<SecretId>, out: &mut Vec<Effect>) {
         let Some(mut told) = self.told(attempt.group, &attempt.lane).cloned() else {
             return;
         };
         told.maybe = filter(&told.maybe, |alert| !has(&attempt.added, alert));
+        told.secret = told.secret.or(secret).filter(|_| told.is_open());
         self.put_told(attempt.group, &attempt.lane, told, out);
     }
 
