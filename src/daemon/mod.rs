@@ -234,6 +234,17 @@ impl Daemon<'_> {
         *reloader.running.lock().await = running;
 
         let records = decode(&rows.rows, &metrics);
+        let open = records
+            .iter()
+            .filter(|record| record.is_open_incident())
+            .count();
+        if dry_run && open > 0 {
+            return Err(Failure::Config(format!(
+                "{} holds {open} open incidents, which a dry run would never resolve: run it \
+                 without --notify.dry-run, or with another --storage.path",
+                self.options.storage.display()
+            )));
+        }
         let settings = Settings {
             dry_run,
             seed: now.millis().cast_unsigned() ^ u64::from(std::process::id()),

@@ -162,6 +162,15 @@ impl Record {
         }
     }
 
+    /// Whether a receiver was really told of something that has not ended: what a dry run on the
+    /// same store would call resolved without telling anybody.
+    pub fn is_open_incident(&self) -> bool {
+        match self {
+            Self::Notify(notify::Record::Told { row: Some(row), .. }) => row.is_open() && !row.dry,
+            _ => false,
+        }
+    }
+
     /// From a row as [`Record::encode`] wrote it.
     pub fn decode(table: &str, key: &str, value: &str) -> Result<Self, RecordError> {
         let row = RowText { table, key, value };

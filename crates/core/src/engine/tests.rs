@@ -713,6 +713,27 @@ fn a_clock_that_is_stepped_back_changes_no_phase() {
 }
 
 #[test]
+fn an_open_incident_is_seen_in_the_store_until_it_ends() {
+    let open = |world: &World| {
+        let rows = world.rows.iter();
+        let records = rows.map(|((table, key), value)| Record::decode(table, key, value));
+        records
+            .filter(|record| record.as_ref().expect("own rows").is_open_incident())
+            .count()
+    };
+    let mut world = World::new(PAGE, |_, minute| match minute {
+        1..=9 => Source::Answers("x"),
+        _ => Source::Answers(""),
+    });
+    world.until(2);
+    assert_eq!(open(&world), 0);
+    world.until(5);
+    assert_eq!(open(&world), 1);
+    world.until(20);
+    assert_eq!(open(&world), 0);
+}
+
+#[test]
 fn a_store_that_recovers_gets_everything_again() {
     let mut world = World::new(TWO, |_, _| Source::Answers("x"));
     world.until(3);
