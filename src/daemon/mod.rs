@@ -25,7 +25,7 @@ mod store;
 mod transport;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
@@ -234,16 +234,8 @@ impl Daemon<'_> {
         *reloader.running.lock().await = running;
 
         let records = decode(&rows.rows, &metrics);
-        let open = records
-            .iter()
-            .filter(|record| record.is_open_incident())
-            .count();
-        if dry_run && open > 0 {
-            return Err(Failure::Config(format!(
-                "{} holds {open} open incidents, which a dry run would never resolve: run it \
-                 without --notify.dry-run, or with another --storage.path",
-                self.options.storage.display()
-            )));
+        if dry_run {
+            refuse_open_incidents(&records, &self.options.storage)?;
         }
         let settings = Settings {
             dry_run,
@@ -296,6 +288,22 @@ impl Daemon<'_> {
             draining,
         };
         Ok((parts, Arc::new(app)))
+    }
+}
+
+/// A dry run would mark what receivers were really told of as resolved, and tell nobody.
+fn refuse_open_incidents(records: &[Record], storage: &Path) -> Result<(), Failure> {
+    match records
+        .iter()
+        .filter(|record| record.is_open_incident())
+        .count()
+    {
+        0 => Ok(()),
+        open => Err(Failure::Config(format!(
+            "{} holds {open} open incidents, which a dry run would never resolve: run it without \
+             --notify.dry-run, or with another --storage.path",
+            storage.display()
+        ))),
     }
 }
 

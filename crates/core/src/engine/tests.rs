@@ -181,7 +181,7 @@ impl World {
         for action in actions {
             match action {
                 Action::Record(record) => self.store(&record),
-                Action::Query(query) => self.answer(query),
+                Action::Query(query) => self.answer(&query),
                 Action::Deliver(deliver) => self.deliver(&deliver),
                 Action::Emit(Event::Transition {
                     labels, from, to, ..
@@ -206,7 +206,7 @@ impl World {
         }
     }
 
-    fn answer(&mut self, query: Query) {
+    fn answer(&mut self, query: &Query) {
         self.queries += 1;
         let answer = match query.time {
             QueryTime::Instant(at) => self.instant(&query.expr, at),
@@ -348,6 +348,10 @@ impl World {
     }
 
     #[track_caller]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "so that a test reads `told(expect![...])`"
+    )]
     fn told(&self, expected: Expect) {
         expected.assert_eq(&self.log);
     }
