@@ -43,7 +43,7 @@ pub(crate) enum Change {
 /// A store of one process. Batches are atomic: all of one, or nothing.
 pub(crate) trait Store: Send {
     /// Makes a batch durable.
-    fn commit(&mut self, batch: &[Change]) -> Result<(), StoreError>;
+    fn commit(&mut self, batch: &mut dyn Iterator<Item = Change>) -> Result<(), StoreError>;
     /// The id of a version of secrets, durable once this returns; equal ones have one id.
     fn keep_secret(&mut self, bundle: &SecretBundle) -> Result<SecretId, StoreError>;
     /// A version of secrets.

@@ -76,10 +76,10 @@ impl Sqlite {
 }
 
 impl Store for Sqlite {
-    fn commit(&mut self, batch: &[Change]) -> Result<(), StoreError> {
+    fn commit(&mut self, batch: &mut dyn Iterator<Item = Change>) -> Result<(), StoreError> {
         let transaction = self.db.transaction()?;
         for change in batch {
-            apply(&transaction, change)?;
+            apply(&transaction, &change)?;
         }
         Ok(transaction.commit()?)
     }

@@ -5,6 +5,12 @@ use std::time::Duration;
 use super::sqlite::SCHEMA_VERSION;
 use super::*;
 
+impl Sqlite {
+    fn write(&mut self, batch: impl IntoIterator<Item = Change>) -> Result<(), StoreError> {
+        self.commit(&mut batch.into_iter())
+    }
+}
+
 fn open(directory: &Path) -> (Sqlite, Loaded) {
     Sqlite::open(directory, "now", Duration::ZERO).expect("opened")
 }
@@ -37,7 +43,7 @@ fn filled(directory: &Path) -> Vec<String> {
     let rows: Vec<_> = (0..200)
         .map(|n| row("alert", &format!("{n:03}"), Some(&value)))
         .collect();
-    store.commit(&rows).expect("committed");
+    store.write(rows).expect("committed");
     store.keep_secret(&bundle("canary")).expect("kept");
     drop(store);
     shown(&open(directory).1)
@@ -49,14 +55,14 @@ fn the_newest_of_each_key_is_found_again() {
     let (mut store, loaded) = open(directory.path());
     assert!(loaded.rows.is_empty());
     store
-        .commit(&[
+        .write([
             row("a", "1", Some("x")),
             row("a", "2", Some("y")),
             row("b", "1", Some("z")),
         ])
         .expect("committed");
     store
-        .commit(&[
+        .write([
             row("a", "1", Some("x2")),
             row("a", "2", None),
             row("c", "none", None),
@@ -66,7 +72,7 @@ fn the_newest_of_each_key_is_found_again() {
     let (mut store, loaded) = open(directory.path());
     assert_eq!(shown(&loaded), ["a/1=x2", "b/1=z"]);
     store
-        .commit(&[Change::ForgetRows, row("d", "1", Some("w"))])
+        .write([Change::ForgetRows, row("d", "1", Some("w"))])
         .expect("committed");
     drop(store);
     let (_, loaded) = open(directory.path());
@@ -78,9 +84,7 @@ fn files_are_their_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = tempfile::tempdir().expect("a directory");
     let (mut store, _) = open(directory.path());
-    store
-        .commit(&[row("a", "1", Some("x"))])
-        .expect("committed");
+    store.write([row("a", "1", Some("x"))]).expect("committed");
     for entry in std::fs::read_dir(directory.path()).expect("listed") {
         let entry = entry.expect("an entry");
         let mode = entry.metadata().expect("metadata").permissions().mode();
@@ -107,12 +111,10 @@ fn equal_secrets_have_one_id_until_nothing_refers_to_it() {
     assert_eq!(store.keep_secret(&bundle("old")).expect("kept"), old);
     assert_ne!(old, new);
     let retire = |id: SecretId| row("secret", &id.0.to_string(), None);
-    store
-        .commit(&[retire(old), retire(new)])
-        .expect("committed");
+    store.write([retire(old), retire(new)]).expect("committed");
     // Still there for attempts under way, one of which ends well.
     assert_eq!(store.secret(old).expect("read"), Some(bundle("old")));
-    store.commit(&[Change::KeepSecret(new)]).expect("committed");
+    store.write([Change::KeepSecret(new)]).expect("committed");
     drop(store);
     let (mut store, _) = open(directory.path());
     assert_eq!(store.secret(old).expect("read"), None);
@@ -124,9 +126,7 @@ fn equal_secrets_have_one_id_until_nothing_refers_to_it() {
 fn a_batch_is_whole_or_not_there() {
     let directory = tempfile::tempdir().expect("a directory");
     let (mut store, _) = open(directory.path());
-    store
-        .commit(&[row("a", "1", Some("x"))])
-        .expect("committed");
+    store.write([row("a", "1", Some("x"))]).expect("committed");
     let pages: i64 = store
         .connection()
         .pragma_query_value(None, "page_count", |row| row.get(0))
@@ -141,7 +141,7 @@ fn a_batch_is_whole_or_not_there() {
     limit(&store, pages);
     let big = "v".repeat(100_000);
     let error = store
-        .commit(&[row("a", "1", Some("y")), row("a", "2", Some(&big))])
+        .write([row("a", "1", Some("y")), row("a", "2", Some(&big))])
         .expect_err("full");
     assert!(error.to_string().contains("full"), "{error}");
     limit(&store, 100_000);
@@ -156,13 +156,13 @@ fn a_commit_cut_at_any_block_is_whole_or_not_there() {
     let directory = tempfile::tempdir().expect("a directory");
     let (mut store, _) = open(directory.path());
     store
-        .commit(&[row("a", "1", Some("old")), row("b", "1", Some("old"))])
+        .write([row("a", "1", Some("old")), row("b", "1", Some("old"))])
         .expect("committed");
     let wal = |directory: &Path| directory.join("stentor.db-wal");
     let before = std::fs::read(wal(directory.path())).expect("read");
     let big = "v".repeat(10_000);
     store
-        .commit(&[
+        .write([
             row("a", "1", Some("new")),
             row("a", "2", Some(&big)),
             row("b", "1", Some("new")),
@@ -204,7 +204,7 @@ fn a_damaged_byte_costs_no_more_than_its_page_and_is_told() {
             assert!(!loaded.damage.is_empty(), "byte {at}: lost in silence");
             assert!(directory.path().join("stentor.db.damaged-now").exists());
         }
-        store.commit(&[row("a", "1", Some("x"))]).expect("usable");
+        store.write([row("a", "1", Some("x"))]).expect("usable");
     }
 }
 
@@ -219,7 +219,7 @@ fn a_file_that_is_none_of_ours_is_kept_and_replaced() {
         std::fs::write(&path, content).expect("written");
         let (mut store, loaded) = open(directory.path());
         assert!(!loaded.damage.is_empty());
-        store.commit(&[row("a", "1", Some("x"))]).expect("usable");
+        store.write([row("a", "1", Some("x"))]).expect("usable");
         let kept = directory.path().join("stentor.db.damaged-now");
         assert_eq!(std::fs::read(kept).expect("kept"), content);
     }
@@ -266,7 +266,8 @@ impl Unsteady {
 }
 
 impl Store for Unsteady {
-    fn commit(&mut self, batch: &[Change]) -> Result<(), StoreError> {
+    fn commit(&mut self, batch: &mut dyn Iterator<Item = Change>) -> Result<(), StoreError> {
+        let batch: Vec<_> = batch.collect();
         self.result(format!("commit {batch:?}"))
     }
     fn keep_secret(&mut self, _: &SecretBundle) -> Result<SecretId, StoreError> {

@@ -175,13 +175,14 @@ impl<S: Store, O: Outlet> Writer<S, O> {
                         self.state = State::Good;
                     }
                     if all {
-                        batch.changes.push(Change::ForgetRows);
+                        batch.pieces.push(Piece::Change(Change::ForgetRows));
                     }
-                    let rows = records.iter().map(|record| Change::Row(record.encode()));
-                    batch.changes.extend(rows);
+                    if !records.is_empty() {
+                        batch.pieces.push(Piece::Records(records));
+                    }
                     batch.deliveries.extend(deliveries);
                 }
-                Job::Change(change) => batch.changes.push(change),
+                Job::Change(change) => batch.pieces.push(Piece::Change(change)),
                 Job::KeepSecret(bundle, reply) => {
                     self.commit(std::mem::take(&mut batch));
                     let kept = self.store.keep_secret(&bundle);
@@ -204,9 +205,10 @@ impl<S: Store, O: Outlet> Writer<S, O> {
     }
 
     fn commit(&mut self, batch: Batch) {
-        if !batch.changes.is_empty() && matches!(self.state, State::Good) {
+        if !batch.pieces.is_empty() && matches!(self.state, State::Good) {
             let begun = Instant::now();
-            let result = self.store.commit(&batch.changes);
+            let mut changes = batch.pieces.into_iter().flat_map(Piece::changes);
+            let result = self.store.commit(&mut changes);
             if self.told(result).is_some() {
                 self.outlet.news(News::Committed {
                     took: begun.elapsed(),
@@ -234,6 +236,26 @@ impl<S: Store, O: Outlet> Writer<S, O> {
 
 #[derive(Default)]
 struct Batch {
-    changes: Vec<Change>,
+    pieces: Vec<Piece>,
     deliveries: Vec<Deliver>,
+}
+
+/// A part of a batch. Records become rows one by one while they are written: as text, 100,000
+/// alerts take ten times the memory.
+enum Piece {
+    Records(Vec<Record>),
+    Change(Change),
+}
+
+impl Piece {
+    fn changes(self) -> impl Iterator<Item = Change> {
+        let (records, change) = match self {
+            Self::Records(records) => (records, None),
+            Self::Change(change) => (Vec::new(), Some(change)),
+        };
+        let rows = records
+            .into_iter()
+            .map(|record| Change::Row(record.encode()));
+        rows.chain(change)
+    }
 }
