@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use stentor_core::engine::{Deliver, Input, Query, QueryError, QueryErrorKind};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
 use super::client::Client;
@@ -84,6 +85,8 @@ pub(crate) struct Deliveries {
     pub(crate) under_way: TaskTracker,
     /// No more attempts are begun: what waits is durable, and goes out after the next start.
     pub(crate) draining: Arc<AtomicBool>,
+    /// Tells that the store's thread has ended.
+    pub(crate) _alive: DropGuard,
 }
 
 impl Outlet for Deliveries {

@@ -12,6 +12,8 @@ mod decode;
 mod dispatch;
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod tests;
 mod http;
 mod inbox;
 mod metrics;
@@ -47,6 +49,7 @@ use metrics::Metrics;
 use reload::{Reloader, Running};
 use sender::Sender;
 use setup::Prepared;
+use store::writer::Job;
 use store::{Loaded, Sqlite, writer};
 use transport::Transports;
 
@@ -156,9 +159,12 @@ struct Daemon<'a> {
 struct Parts {
     inbox: Arc<Inbox>,
     store: writer::Handle,
+    store_thread: JoinHandle<()>,
     core: JoinHandle<()>,
     under_way: TaskTracker,
     draining: Arc<AtomicBool>,
+    /// Cancelled when one of the threads ends by itself.
+    broken: CancellationToken,
 }
 
 impl Daemon<'_> {
@@ -176,7 +182,13 @@ impl Daemon<'_> {
         let reloader = Arc::clone(&app.reloader);
         let server = tokio::spawn(http::serve(listener, app, stop.clone()));
         tracing::info!("listening on http://{address}");
-        wait_for_end(&reloader).await.map_err(environment)?;
+        tokio::select! {
+            ended = wait_for_end(&reloader) => ended.map_err(environment)?,
+            () = parts.broken.cancelled() => {
+                let why = "a thread ended by itself, which is a mistake in Stentor; see the log";
+                return Err(Failure::Environment(why.to_owned()));
+            }
+        }
         drop(reloader);
         shut_down(parts, stop, server).await;
         Ok(())
@@ -199,6 +211,7 @@ impl Daemon<'_> {
             .set(i64::try_from(rows.damage.len()).unwrap_or(i64::MAX));
         let dry_run = self.options.from.dry_run;
         let (draining, under_way) = (Arc::new(AtomicBool::new(false)), TaskTracker::new());
+        let broken = CancellationToken::new();
         // The sender needs the store's thread, which needs the sender.
         let slot = sender::Slot::default();
         let deliveries = Deliveries {
@@ -209,8 +222,9 @@ impl Daemon<'_> {
             metrics: Arc::clone(&metrics),
             under_way: under_way.clone(),
             draining: Arc::clone(&draining),
+            _alive: broken.clone().drop_guard(),
         };
-        let (store, _) = writer::start(store, deliveries).map_err(environment)?;
+        let (store, store_thread) = writer::start(store, deliveries).map_err(environment)?;
         let sender = Arc::new(Sender::new(store.clone(), Arc::default(), dry_run));
         slot.fill(Arc::clone(&sender));
 
@@ -269,7 +283,13 @@ impl Daemon<'_> {
         };
         let core = std::thread::Builder::new()
             .name("engine".to_owned())
-            .spawn(move || thread.run(first))
+            .spawn({
+                let alive = broken.clone().drop_guard();
+                move || {
+                    let _alive = alive;
+                    thread.run(first);
+                }
+            })
             .map_err(environment)?;
         let app = App {
             inbox: Arc::clone(&inbox),
@@ -283,9 +303,11 @@ impl Daemon<'_> {
         let parts = Parts {
             inbox,
             store,
+            store_thread,
             core,
             under_way,
             draining,
+            broken,
         };
         Ok((parts, Arc::new(app)))
     }
@@ -359,7 +381,17 @@ async fn shut_down(parts: Parts, stop: CancellationToken, server: tokio::task::J
     // Outcomes that came last are handled before the thread ends.
     parts.inbox.input(Input::Wake);
     parts.inbox.push(Letter::Stop);
-    let _ = tokio::task::spawn_blocking(move || parts.core.join()).await;
-    parts.store.sync().await;
+    let Parts {
+        store,
+        store_thread,
+        core,
+        ..
+    } = parts;
+    let ended = tokio::task::spawn_blocking(move || {
+        let _ = core.join();
+        store.send(Job::Stop);
+        let _ = store_thread.join();
+    });
+    let _ = ended.await;
     tracing::info!("stopped");
 }

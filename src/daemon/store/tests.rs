@@ -307,15 +307,15 @@ async fn a_store_that_fails_is_told_once_and_holds_up_nothing() {
     };
     let (handle, thread) = writer::start(store, Log(log)).expect("started");
     let change = |text: &str| writer::Job::Change(row("a", text, None));
+    // The answer to a question about a secret says that what stands before it is done.
     handle.send(change("one"));
-    handle.sync().await;
+    handle.keep_secret(bundle("x")).await;
     fail.send(true).expect("sent");
     for text in ["two", "three"] {
         handle.send(change(text));
-        handle.sync().await;
+        assert_eq!(handle.keep_secret(bundle("x")).await, None);
     }
-    assert_eq!(handle.keep_secret(bundle("x")).await, None);
-    drop(handle);
+    handle.send(writer::Job::Stop);
     thread.join().expect("ended");
     let lines: Vec<_> = lines.try_iter().collect();
     assert_eq!(
@@ -323,6 +323,7 @@ async fn a_store_that_fails_is_told_once_and_holds_up_nothing() {
         [
             "commit [Row(Row { table: \"a\", key: \"one\", value: None })]",
             "committed",
+            "secret",
             "failed: the store is damaged: full"
         ]
     );

@@ -5,6 +5,7 @@
 //! better than none. What is recorded while the store fails is not kept; the engine records all of
 //! its state anew once the store is back.
 
+use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -36,8 +37,8 @@ pub(crate) enum Job {
     KeepSecret(SecretBundle, oneshot::Sender<Option<SecretId>>),
     /// Finds a version of secrets.
     Secret(SecretId, oneshot::Sender<Option<SecretBundle>>),
-    /// Answers when all jobs before are done.
-    Sync(oneshot::Sender<()>),
+    /// Does the jobs before, closes the store and ends the thread.
+    Stop,
 }
 
 /// What the thread tells.
@@ -82,16 +83,9 @@ impl Handle {
         self.send(Job::Secret(id, reply));
         answer.await.ok().flatten()
     }
-
-    /// Waits until all jobs before are done.
-    pub(crate) async fn sync(&self) {
-        let (reply, answer) = oneshot::channel();
-        self.send(Job::Sync(reply));
-        let _ = answer.await;
-    }
 }
 
-/// Starts the thread. It ends when all handles are gone.
+/// Starts the thread, which ends with [`Job::Stop`].
 pub(crate) fn start(
     store: impl Store + 'static,
     outlet: impl Outlet,
@@ -136,7 +130,9 @@ impl<S: Store, O: Outlet> Writer<S, O> {
             match first {
                 Ok(first) => {
                     let group = std::iter::once(first).chain(jobs.try_iter());
-                    self.handle(group.take(GROUP_LIMIT).collect());
+                    if self.handle(group.take(GROUP_LIMIT)).is_break() {
+                        return;
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -162,7 +158,7 @@ impl<S: Store, O: Outlet> Writer<S, O> {
 
     /// Does the jobs in their order: rows that follow each other in one transaction, and what waits
     /// for them after it.
-    fn handle(&mut self, jobs: Vec<Job>) {
+    fn handle(&mut self, jobs: impl Iterator<Item = Job>) -> ControlFlow<()> {
         let mut batch = Batch::default();
         for job in jobs {
             match job {
@@ -195,13 +191,14 @@ impl<S: Store, O: Outlet> Writer<S, O> {
                         None
                     }));
                 }
-                Job::Sync(reply) => {
-                    self.commit(std::mem::take(&mut batch));
-                    let _ = reply.send(());
+                Job::Stop => {
+                    self.commit(batch);
+                    return ControlFlow::Break(());
                 }
             }
         }
         self.commit(batch);
+        ControlFlow::Continue(())
     }
 
     fn commit(&mut self, batch: Batch) {
