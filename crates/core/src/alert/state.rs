@@ -30,6 +30,7 @@ pub struct Instance {
     /// Where it stands.
     pub phase: Phase,
     /// The newest value; in the store, the one at the last change of phase.
+    #[serde(with = "stentor_lang::model::serial::float")]
     pub value: f64,
 }
 

@@ -717,6 +717,34 @@ fn a_clock_that_is_stepped_back_changes_no_phase() {
 }
 
 #[test]
+fn values_that_json_lacks_survive_a_restart() {
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.1, 1e300, 5.0] {
+        let instance = crate::alert::Instance {
+            labels: series('x'),
+            series: series('x'),
+            phase: crate::alert::Phase::Pending { active_at: START },
+            value,
+        };
+        let no = crate::alert::InstanceNo(0);
+        let record = Record::Instance {
+            rule: RuleNo(0),
+            no,
+            row: Some(instance),
+        };
+        let row = record.encode();
+        let value_text = row.value.expect("a value");
+        match Record::decode(row.table, &row.key, &value_text).expect("own row") {
+            Record::Instance {
+                row: Some(read), ..
+            } => {
+                assert!(read.value.to_bits() == value.to_bits() || read.value.is_nan());
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn an_open_incident_is_seen_in_the_store_until_it_ends() {
     let open = |world: &World| {
         let rows = world.rows.iter();

@@ -5,7 +5,7 @@ pub mod diagnostic;
 pub mod labels;
 pub mod matcher;
 pub mod number;
-mod serial;
+pub mod serial;
 pub mod shape;
 pub mod span;
 pub mod time;
