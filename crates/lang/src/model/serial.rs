@@ -74,10 +74,6 @@ pub mod float {
     use crate::model::number::format_g;
 
     /// Writes a number, or a text where JSON has no number for it.
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde calls it with a reference"
-    )]
     pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
         if value.is_finite() {
             serializer.serialize_f64(*value)
