@@ -46,7 +46,7 @@ impl Inline {
     }
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
+pub(super) fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     let file = std::fs::File::open(path)?;
     file.take(LONGEST_SECRET + 1).read_to_string(&mut text)?;

@@ -13,7 +13,7 @@ use stentor_core::config::{self, Config};
 use stentor_core::engine::{Datasource, DatasourceRules, RuleSet, Setup};
 use stentor_core::notify::{Route, Routing};
 use stentor_core::rulefile::{self, Dialect, LoadOptions, RuleGroup};
-use stentor_lang::model::{Diagnostic, Level, SourceText};
+use stentor_lang::model::{Diagnostic, Level, SourceText, Span};
 
 use super::client::Options as ClientOptions;
 use super::decode::Caps;
@@ -159,7 +159,15 @@ pub(crate) fn prepare(
     let texts = sources.config();
     let loaded =
         config::load(&texts, &options).map_err(|found| shown(&of_config(&found, &texts)))?;
-    let mut findings = of_config(&loaded.warnings, &texts);
+    let mut warnings = loaded.warnings;
+    // What was stored ran before, and what is tried out needs no secrets.
+    if options.stored.is_none() && !from.dry_run {
+        let files = loaded.secret_files;
+        warnings.main.extend(unreadable(&files.main));
+        let of_alertmanager = unreadable(&files.alertmanager);
+        warnings.alertmanager.extend(of_alertmanager);
+    }
+    let mut findings = of_config(&warnings, &texts);
     let config = loaded.config;
     let mut rules = RuleSet::default();
     let mut names = Vec::new();
@@ -177,7 +185,7 @@ pub(crate) fn prepare(
             .datasources
             .push(rules_of(&config, datasource, groups));
     }
-    let masked = loaded.warnings.masked.as_ref().unwrap_or(&texts);
+    let masked = warnings.masked.as_ref().unwrap_or(&texts);
     findings.push(Findings {
         source: masked.main.clone(),
         diagnostics: config::shared_files(&config.datasources, &names),
@@ -201,6 +209,21 @@ pub(crate) fn prepare(
         sources,
         notes: findings.iter().flat_map(one_lines).collect(),
     })
+}
+
+/// An error for each secret that cannot be read from its file, or is empty.
+fn unreadable(files: &[(String, Span)]) -> Vec<Diagnostic> {
+    let check = |(path, span): &(String, Span)| {
+        let why = match super::secrets::read(Path::new(path)) {
+            Ok(text) if text.trim().is_empty() => "it is empty".to_owned(),
+            Ok(_) => return None,
+            Err(error) => error.to_string(),
+        };
+        let message = format!("the secret in {path} cannot be read: {why}");
+        let hint = "write the file, or try without secrets by --notify.dry-run";
+        Some(Diagnostic::error("config/secret", *span, message).with_hint(hint))
+    };
+    files.iter().filter_map(check).collect()
 }
 
 fn of_config(found: &config::Findings, texts: &config::Sources) -> Vec<Findings> {

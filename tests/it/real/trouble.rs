@@ -1,10 +1,11 @@
 //! Receivers that fail, reloads with mistakes, and an orderly end.
 
+use std::process::Command;
 use std::time::Duration;
 
 use super::scene::{SOON, Scene};
 use super::sink::{PAGERDUTY, Reply, SLACK};
-use super::{eventually, http};
+use super::{eventually, free_port, http};
 
 const RULES: &str = r"
 groups:
@@ -123,4 +124,29 @@ fn it_ends_when_asked_and_begins_again_without_a_word() {
     assert_eq!(scene.sink.received(PAGERDUTY).len(), 1);
     assert_eq!(scene.sink.received(SLACK).len(), 1);
     assert_eq!(scene.stentor.alerts("LowConnections").len(), 2);
+}
+
+#[test]
+fn a_secret_that_is_not_there_is_refused_at_its_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = r#"
+datasources: [{name: main, url: "http://127.0.0.1:1"}]
+route: {receiver: oncall}
+receivers:
+  - name: oncall
+    pagerduty_configs: [{routing_key_file: key, url: "http://127.0.0.1:1"}]
+    slack_configs: [{api_url_file: empty}]
+"#;
+    std::fs::write(folder.path().join("stentor.yml"), config).expect("a file");
+    std::fs::write(folder.path().join("empty"), "\n").expect("a file");
+    let output = Command::new(env!("CARGO_BIN_EXE_stentor"))
+        .current_dir(folder.path())
+        .args(["run", "--config.file=stentor.yml", "--storage.path=data"])
+        .arg(format!("--web.listen-address=127.0.0.1:{}", free_port()))
+        .output()
+        .expect("stentor can be run");
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("stentor.yml:6:44"), "{said}");
+    assert!(said.contains("stentor.yml:7:36"), "{said}");
 }

@@ -23,6 +23,8 @@ pub(super) struct Context<'a> {
     pub(super) secrets: BTreeMap<String, String>,
     /// Where they stand.
     places: Vec<Span>,
+    /// The files that hold secrets, and where they are named.
+    pub(super) secret_files: Vec<(String, Span)>,
 }
 
 impl<'a> Context<'a> {
@@ -33,6 +35,7 @@ impl<'a> Context<'a> {
             prefix,
             secrets: BTreeMap::new(),
             places: Vec::new(),
+            secret_files: Vec::new(),
         }
     }
 
@@ -110,7 +113,14 @@ impl<'a> Context<'a> {
             return Some((SecretRef::Inline(secret), Some(text)));
         }
         let file = in_file.filter(|file| no_template(file, fields.sink()))?;
-        Some((SecretRef::File(self.path(file.text())), None))
+        Some((self.secret_file(file.text(), file.span), None))
+    }
+
+    /// A secret in a file, which the caller of [`super::load`] can look for.
+    pub(super) fn secret_file(&mut self, path: &str, span: Span) -> SecretRef {
+        let path = self.path(path);
+        self.secret_files.push((path.clone(), span));
+        SecretRef::File(path)
     }
 
     /// Keeps an inline secret under a name.

@@ -96,7 +96,7 @@ fn basic_auth(
     section.finish();
     Some(BasicAuth {
         username: username.map(|name| name.value).unwrap_or_default(),
-        username_file: username_file.map(|file| SecretRef::File(context.path(&file.value))),
+        username_file: username_file.map(|file| context.secret_file(&file.value, file.span)),
         password: password.map(|(secret, _)| secret),
     })
 }
@@ -236,9 +236,8 @@ fn headers(fields: &mut Fields<'_, '_>, context: &mut Context<'_>, path: &str) -
             }
         }
         for file in section.strings("files") {
-            header
-                .secrets
-                .push(SecretRef::File(context.path(&file.value)));
+            let secret = context.secret_file(&file.value, file.span);
+            header.secrets.push(secret);
         }
         section.finish();
         headers.push(header);

@@ -121,6 +121,17 @@ pub struct Loaded {
     pub durable: Sources,
     /// What was accepted and is probably not meant.
     pub warnings: Findings,
+    /// The files that hold secrets, each with the place that names it.
+    pub secret_files: SecretFiles,
+}
+
+/// Files of secrets by the file that names them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SecretFiles {
+    /// Named in the main file.
+    pub main: Vec<(String, Span)>,
+    /// Named in Alertmanager's file.
+    pub alertmanager: Vec<(String, Span)>,
 }
 
 /// Inline secrets by name. Their debug output shows only the names.
@@ -167,12 +178,20 @@ pub fn load(sources: &Sources, options: &Options) -> Result<Loaded, Findings> {
         alertmanager: other.as_ref().map(Context::durable),
     };
     let mut secrets = main.secrets;
-    secrets.extend(other.into_iter().flat_map(|other| other.secrets));
+    let mut secret_files = SecretFiles {
+        main: main.secret_files,
+        alertmanager: Vec::new(),
+    };
+    if let Some(other) = other {
+        secrets.extend(other.secrets);
+        secret_files.alertmanager = other.secret_files;
+    }
     Ok(Loaded {
         config,
         secrets: Secrets(secrets),
         durable,
         warnings: findings,
+        secret_files,
     })
 }
 
