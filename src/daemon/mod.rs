@@ -257,8 +257,10 @@ impl Daemon<'_> {
             aligned_slots: false,
         };
         let (engine, first) = Engine::recover(&setup, settings, &records, now);
-        if let Some(errors) = &self.errors {
-            reloader.rejected(errors);
+        match &self.errors {
+            Some(errors) => reloader.rejected(errors),
+            // Nothing changes, but the alert about an earlier refusal ends.
+            None => inbox.input(Input::Reload(Arc::clone(&setup))),
         }
         let (queries, batches) = mpsc::unbounded_channel();
         dispatch::start_queries(

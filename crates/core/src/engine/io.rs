@@ -36,7 +36,8 @@ pub enum Input {
         /// The version of the secrets that was used, where there were any.
         secret: Option<SecretId>,
     },
-    /// New rules and configuration, already validated; both are replaced whole.
+    /// New rules and configuration, already validated; both are replaced whole. A start whose
+    /// configuration is good gives it too: it ends the alert about an earlier refusal.
     Reload(Arc<Setup>),
     /// A reload or a start was refused and the last accepted configuration goes on:
     /// `StentorConfigRejected` fires with this summary until the next [`Input::Reload`].
