@@ -44,6 +44,15 @@ impl Phase {
         matches!(self, Self::Firing { .. })
     }
 
+    /// The slot at which it began.
+    pub const fn since(&self) -> Timestamp {
+        match self {
+            Self::Pending { active_at } => *active_at,
+            Self::Firing { fired_at, .. } => *fired_at,
+            Self::Resolved { resolved_at, .. } => *resolved_at,
+        }
+    }
+
     /// The word that APIs and logs use: `pending`, `firing`, or `inactive` for a resolved alert.
     pub const fn as_str(&self) -> &'static str {
         match self {

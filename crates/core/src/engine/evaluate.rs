@@ -10,7 +10,7 @@ use super::Engine;
 use super::gaps::Seen;
 use super::io::{Answer, AnswerData, Event, QueryError};
 use super::record::{Record, RuleRow};
-use super::rules::{Health, RuleNo};
+use super::rules::{Health, RuleNo, Stored};
 use super::texts::TextAnswers;
 use crate::alert::{Changes, Found, Instance, InstanceNo, Phase, Step};
 use crate::notify::{Arrival, Change};
@@ -149,6 +149,9 @@ impl Engine {
             // What a rule cannot take here it cannot take live either, and says so then.
             let _ = self.evaluate(no, &slot, &TextAnswers::default(), touched);
             at += interval;
+        }
+        if let Some(rule) = self.rules.get_mut(&no) {
+            rule.last_evaluation = Some(to);
         }
     }
 
@@ -313,20 +316,21 @@ impl Engine {
         self.set_sight(no, rule.sight.after(Seen::Nothing, at));
     }
 
-    /// Remembers how a rule sees, and records it where alerts depend on it.
+    /// Remembers how a rule sees, and records it where alerts depend on it, those about a blind rule
+    /// included.
     fn set_sight(&mut self, no: RuleNo, sight: super::gaps::Sight) {
         let Some(rule) = self.rules.get_mut(&no) else {
             return;
         };
         let changed = std::mem::replace(&mut rule.sight, sight) != sight;
-        let needed = !rule.state.is_empty();
-        if needed && (changed || !rule.recorded) {
+        let needed = !rule.state.is_empty() || sight.blind_since.is_some();
+        if needed && (changed || rule.stored != Stored::Current) {
             let row = RuleRow::of(rule);
             self.commit(Record::Rule {
                 no,
                 row: Some(Box::new(row)),
             });
-        } else if !needed && rule.recorded {
+        } else if !needed && rule.stored != Stored::Nothing {
             self.commit(Record::Rule { no, row: None });
         }
     }

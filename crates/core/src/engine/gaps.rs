@@ -35,14 +35,19 @@ impl Sight {
     pub fn after(self, seen: Seen, at: Timestamp) -> Self {
         match (seen, self.blind_since) {
             (Seen::All, None) => Self {
-                settle_until: self.settle_until.filter(|until| at < *until),
+                // After a clock that was stepped back the end may lie far in the future.
+                settle_until: self
+                    .settle_until
+                    .map(|until| until.min(at + MAX_SETTLE))
+                    .filter(|until| at < *until),
                 ..self
             },
             (Seen::All, Some(since)) => {
                 let spell = at.since(since).min(MAX_SETTLE);
+                let before = self.settle_until.map(|until| until.min(at + MAX_SETTLE));
                 Self {
                     blind_since: None,
-                    settle_until: self.settle_until.max(Some(at + spell)),
+                    settle_until: before.max(Some(at + spell)),
                 }
             }
             (Seen::Part | Seen::Nothing, since) => Self {

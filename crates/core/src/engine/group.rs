@@ -38,6 +38,10 @@ pub(super) struct Group {
     /// Its alerting rules in the order of the file.
     pub(super) rules: Vec<RuleNo>,
     pub(super) run: Option<Run>,
+    /// Until when it may catch up, over as many runs as that takes, before it goes on live.
+    pub(super) catch_up_until: Option<Timestamp>,
+    /// From where on a catch-up had no answer at all, until the next live slot tells more.
+    pub(super) silent_from: Option<Timestamp>,
     /// Its entry among the engine's timers.
     pub(super) timer: Option<Timestamp>,
     pub(super) last_evaluation: Option<Timestamp>,
@@ -80,6 +84,12 @@ pub(super) enum Progress {
         texts: TextAnswers,
         took: Duration,
     },
+}
+
+impl Progress {
+    pub(super) const fn has_failed(&self) -> bool {
+        matches!(self, Self::Done { answer: Err(_), .. })
+    }
 }
 
 /// What a rule with `query` in a label waits for.

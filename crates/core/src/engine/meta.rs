@@ -121,7 +121,7 @@ impl Meta {
 }
 
 impl Engine {
-    /// After a slot: whether its rules and its data source can see.
+    /// After a live slot: whether its rules and its data source can see.
     pub(super) fn judge_group(&mut self, id: GroupId, rules: &[RuleNo], now: Timestamp) {
         let Some(group) = self.groups.get(&id) else {
             return;
@@ -129,7 +129,8 @@ impl Engine {
         let interval = group.schedule.interval();
         let at = self.cursors.get(&group.key).copied().unwrap_or(now);
         let datasource = Arc::clone(&group.name.datasource);
-        self.judge_datasource(&datasource, rules, interval, at, now);
+        let silent_from = group.silent_from.unwrap_or(at);
+        self.judge_datasource(&datasource, rules, interval, silent_from, at, now);
         let down = MetaKey {
             kind: MetaKind::DatasourceDown,
             subject: datasource.to_string(),
@@ -140,7 +141,13 @@ impl Engine {
                 continue;
             };
             let blind = rule.sight.blind_since.map(|since| at.since(since));
-            let speaks = blind.is_some_and(|spell| spell >= bound(interval)) && !down;
+            // After a restart the spell may look shorter than it is: what speaks goes on.
+            let spoke = self.meta.firing.contains_key(&MetaKey {
+                kind: MetaKind::RuleBlind,
+                subject: no.0.to_string(),
+            });
+            let long = blind.is_some_and(|spell| spoke || spell >= bound(interval));
+            let speaks = long && !down;
             let over = rule.over_limit;
             let name = Arc::clone(&rule.key.alert);
             let why = match &rule.health {
@@ -171,6 +178,7 @@ impl Engine {
         datasource: &Arc<str>,
         rules: &[RuleNo],
         interval: Duration,
+        silent_from: Timestamp,
         at: Timestamp,
         now: Timestamp,
     ) {
@@ -192,7 +200,8 @@ impl Engine {
             Health::Err(why) => Some(why.to_string()),
             Health::Unknown | Health::Ok => None,
         });
-        let since = *self.meta.silent.entry(Arc::clone(datasource)).or_insert(at);
+        let silent = self.meta.silent.entry(Arc::clone(datasource));
+        let since = *silent.or_insert(silent_from);
         if at.since(since) < bound(interval) {
             return;
         }
@@ -409,6 +418,15 @@ impl Engine {
             key: key.clone(),
             row: None,
         });
+        if self
+            .meta
+            .firing
+            .values()
+            .any(|other| other.labels == labels)
+        {
+            // Rules that differ in nothing but their place speak as one alert.
+            return;
+        }
         let arrival = Arrival {
             labels,
             change: Change::Ended {

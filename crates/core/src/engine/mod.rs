@@ -54,6 +54,8 @@ pub const MAX_QUERY_TIME: Duration = Duration::from_secs(10);
 pub const MAX_CATCH_UP: Duration = Duration::from_hours(1);
 /// How long catching up may take in all before live evaluation goes on without it.
 pub const MAX_CATCH_UP_TIME: Duration = Duration::from_secs(30);
+/// A process that missed slots for so long has overdue flushes too; these wait for catching up.
+pub const LONG_STALL: Duration = Duration::from_secs(30);
 /// Catch-up queries under way at a time, so that a restart does not flood the data source.
 pub const MAX_CATCH_UP_QUERIES: usize = 4;
 
@@ -90,7 +92,7 @@ pub struct Engine {
     next_eval: u64,
     /// Catch-up queries under way.
     catching_up: usize,
-    /// Until when notifications wait for the first catch-up.
+    /// Until when notifications wait for catching up, after a start or a long stall.
     hold_until: Option<Timestamp>,
     meta: Meta,
     texts: Texts,
@@ -136,9 +138,13 @@ impl Engine {
             engine.apply(record);
         }
         engine.restore_sources();
-        engine.install(setup, now);
         engine.with_notify(|notify, effects| notify.recovered(now, effects), now);
+        // From here on as at a reload: the setup may be another one than before.
+        let before = engine.firing_labels();
+        engine.install(setup, now);
+        engine.restore_after_reload(&before, now);
         engine.end_strays(now);
+        engine.forget_gone_subjects(now);
         if restarted {
             engine.hold_until = Some(now + MAX_CATCH_UP_TIME);
         }
@@ -177,22 +183,22 @@ impl Engine {
     pub fn deadline(&self) -> Option<Timestamp> {
         let groups = self.timers.first().map(|(at, _)| *at);
         let notify = if self.hold_until.is_some() {
-            self.hold_until
+            [self.hold_until, None]
         } else {
-            self.notify.deadline()
+            [self.notify.deadline(), self.texts.deadline()]
         };
-        [groups, notify, self.texts.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        notify.into_iter().chain([groups]).flatten().min()
     }
 
     /// Does what is due, groups first, so that all alerts of a slot are in their groups before any
     /// of these flushes.
     fn settle(&mut self, now: Timestamp) -> Vec<Action> {
         self.run_due_groups(now);
-        let waits = self.groups.values().any(Group::is_catching_up);
-        if self.hold_until.is_some_and(|until| now >= until || !waits) {
+        let waits = |groups: &BTreeMap<_, Group>| groups.values().any(Group::is_catching_up);
+        if self
+            .hold_until
+            .is_some_and(|until| now >= until || !waits(&self.groups))
+        {
             self.hold_until = None;
         }
         if self.hold_until.is_none() {

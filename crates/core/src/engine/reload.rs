@@ -12,7 +12,7 @@ use super::group::{Asked, Group, GroupId, SlotKey};
 use super::io::{Action, Deliver, Event};
 use super::io::{GroupName, Setup};
 use super::record::Record;
-use super::rules::{DatasourceRules, Definition, Rule, RuleKey, RuleNo};
+use super::rules::{DatasourceRules, Definition, Rule, RuleKey, RuleNo, Stored};
 use super::slots::Schedule;
 use crate::alert::{Phase, RESOLVED_RETENTION};
 use crate::notify::{self, Arrival, Change, Notify};
@@ -65,7 +65,7 @@ impl Engine {
                 let rules = self.install_rules(source, def, &mut keys, &by_key);
                 live.extend(rules.iter().copied());
                 let kept = old.remove(&key);
-                self.install_group(source, def, key, rules, kept, now);
+                self.install_group(source, def, &key, rules, kept, now);
             }
         }
         for (key, (id, group)) in old {
@@ -74,6 +74,7 @@ impl Engine {
         }
         self.retire_rules(&live, now);
         self.forget_queries_of_gone_groups();
+        self.ask_queued();
     }
 
     fn install_rules(
@@ -110,7 +111,7 @@ impl Engine {
         &mut self,
         source: &DatasourceRules,
         def: &Arc<RuleGroup>,
-        key: SlotKey,
+        key: &SlotKey,
         rules: Vec<RuleNo>,
         kept: Option<(GroupId, Group)>,
         now: Timestamp,
@@ -157,6 +158,8 @@ impl Engine {
                     query_offset,
                     rules,
                     run: None,
+                    catch_up_until: None,
+                    silent_from: None,
                     timer: None,
                     last_evaluation,
                     evaluation_time,
@@ -164,9 +167,6 @@ impl Engine {
                 (id, group)
             }
         };
-        if self.cursors.get(&key).is_some_and(|cursor| *cursor > now) {
-            self.commit(Record::Cursor { key, at: None });
-        }
         let idle = group.run.is_none();
         self.groups.insert(id, group);
         self.order.push(id);
@@ -258,7 +258,7 @@ impl Engine {
                 self.note_source(no, instance, Some(&before), None, &mut LabelSet::default());
             }
             if self.rules[&no].state.is_empty() {
-                if self.rules[&no].recorded {
+                if self.rules[&no].stored != Stored::Nothing {
                     self.commit(Record::Rule { no, row: None });
                 }
                 self.rules.remove(&no);
@@ -266,7 +266,7 @@ impl Engine {
         }
     }
 
-    fn firing_labels(&self) -> BTreeSet<Labels> {
+    pub(super) fn firing_labels(&self) -> BTreeSet<Labels> {
         let firing = self
             .sources
             .iter()
@@ -275,7 +275,7 @@ impl Engine {
     }
 
     /// After a reload: external labels may have changed, and rules may be gone.
-    fn restore_after_reload(&mut self, before: &BTreeSet<Labels>, now: Timestamp) {
+    pub(super) fn restore_after_reload(&mut self, before: &BTreeSet<Labels>, now: Timestamp) {
         let reasons: BTreeMap<Labels, Arc<str>> = self
             .sources
             .iter()
@@ -331,6 +331,7 @@ impl Engine {
             let Some(group) = self.groups.get_mut(&id) else {
                 continue;
             };
+            group.catch_up_until = group.catch_up_until.map(|until| until + by);
             match &mut group.run {
                 Some(run) => {
                     run.started += by;
@@ -338,13 +339,7 @@ impl Engine {
                     let deadline = run.deadline;
                     self.set_timer(id, Some(deadline));
                 }
-                None => {
-                    let key = group.key.clone();
-                    if self.cursors.get(&key).is_some_and(|cursor| *cursor > now) {
-                        self.commit(Record::Cursor { key, at: None });
-                    }
-                    self.schedule_next(id, now);
-                }
+                None => self.schedule_next(id, now),
             }
         }
     }
@@ -353,7 +348,7 @@ impl Engine {
     pub(super) fn record_everything(&mut self) {
         let mut records = Vec::new();
         for (no, rule) in &self.rules {
-            if rule.recorded {
+            if rule.stored != Stored::Nothing {
                 let row = Some(Box::new(super::record::RuleRow::of(rule)));
                 records.push(Record::Rule { no: *no, row });
             }
@@ -394,7 +389,7 @@ impl Engine {
                 match (row, self.rules.get_mut(no)) {
                     (Some(row), Some(rule)) => rule.restore(row),
                     (Some(row), None) => drop(self.rules.insert(*no, Rule::restored(row))),
-                    (None, Some(rule)) => rule.recorded = false,
+                    (None, Some(rule)) => rule.stored = Stored::Nothing,
                     (None, None) => {}
                 }
             }

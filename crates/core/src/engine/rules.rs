@@ -189,6 +189,17 @@ pub enum Health {
     Err(Arc<str>),
 }
 
+/// What the store has of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// No row.
+    Nothing,
+    /// A row with an older definition; the next evaluation writes it anew.
+    Outdated,
+    /// A row as the rule is.
+    Current,
+}
+
 /// A rule with its alerts. A retired rule is no longer in the configuration, and stays until nobody
 /// needs to be told of its alerts any more.
 #[derive(Debug, Clone)]
@@ -204,8 +215,8 @@ pub(super) struct Rule {
     pub(super) over_limit: usize,
     /// Whether its last slot had an answer at all, partial or whole, good or refused by the rule.
     pub(super) answered: bool,
-    /// Whether the store has a row of it.
-    pub(super) recorded: bool,
+    /// What the store has of it.
+    pub(super) stored: Stored,
     /// Whether it is no longer configured.
     pub(super) retired: bool,
     /// The link to its expression.
@@ -228,7 +239,7 @@ impl Rule {
             evaluation_time: Duration::ZERO,
             over_limit: 0,
             answered: false,
-            recorded: false,
+            stored: Stored::Nothing,
             retired: false,
             told: Arc::default(),
         }
@@ -266,7 +277,7 @@ impl Rule {
 
     /// Takes what a row says.
     pub(super) fn restore(&mut self, row: &RuleRow) {
-        self.recorded = true;
+        self.stored = Stored::Current;
         self.sight = row.sight;
         if self.key != row.key {
             self.key = row.key.clone();
@@ -277,12 +288,14 @@ impl Rule {
 
     /// Takes a new definition of the same rule.
     pub(super) fn redefine(&mut self, def: Arc<Definition>) {
+        // A rule may come back as it was.
+        self.retired = false;
         if self.def == def {
             return;
         }
-        // What was recorded of the definition is out of date; the next evaluation writes it anew.
-        self.recorded = false;
-        self.retired = false;
+        if self.stored == Stored::Current {
+            self.stored = Stored::Outdated;
+        }
         self.told = Arc::default();
         // A label's text may read external labels.
         Arc::make_mut(&mut self.state).forget_shape();

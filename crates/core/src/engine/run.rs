@@ -14,7 +14,9 @@ use super::io::{
 use super::record::Record;
 use super::rules::RuleNo;
 use super::texts::{MAX_QUERY_ROUNDS, TextAnswers};
-use super::{Engine, MAX_CATCH_UP, MAX_CATCH_UP_QUERIES, MAX_CATCH_UP_TIME, MAX_QUERY_TIME};
+use super::{
+    Engine, LONG_STALL, MAX_CATCH_UP, MAX_CATCH_UP_QUERIES, MAX_CATCH_UP_TIME, MAX_QUERY_TIME,
+};
 
 impl Engine {
     /// Starts the slots that are due and ends those whose time is up.
@@ -46,8 +48,16 @@ impl Engine {
     }
 
     /// When a group without a run is due: the slot after its cursor, or the newest one where it
-    /// has none.
+    /// has none. A cursor in the future, where the clock was stepped back, is reset.
     pub(super) fn schedule_next(&mut self, id: GroupId, now: Timestamp) {
+        let Some(group) = self.groups.get(&id) else {
+            return;
+        };
+        let key = &group.key;
+        if self.cursors.get(key).is_some_and(|cursor| *cursor > now) {
+            let key = key.clone();
+            self.commit(Record::Cursor { key, at: None });
+        }
         let Some(group) = self.groups.get(&id) else {
             return;
         };
@@ -58,7 +68,8 @@ impl Engine {
         self.set_timer(id, Some(due));
     }
 
-    /// Starts the slot that is due; where slots were missed, catches these up first.
+    /// Starts the slot that is due; where slots were missed, catches these up first, unless that has
+    /// taken too long already: then they are a blind spell.
     fn start(&mut self, id: GroupId, now: Timestamp) {
         let Some(group) = self.groups.get(&id) else {
             return;
@@ -72,21 +83,32 @@ impl Engine {
             self.set_timer(id, Some(next));
             return;
         }
-        let interval = group.schedule.interval();
+        let schedule = group.schedule;
+        let until = group.catch_up_until.unwrap_or(now + MAX_CATCH_UP_TIME);
         let run = if next < newest {
             let name = Arc::clone(&group.name);
-            let last = newest - interval;
-            let from = next.max(group.schedule.after(newest - MAX_CATCH_UP));
-            let count = group.schedule.between(next, last) + 1;
+            let last = newest - schedule.interval();
+            let count = schedule.between(next, last) + 1;
             self.emit(Event::SlotsMissed { group: name, count });
-            Run::new(last, Some(from.min(last)), now, MAX_CATCH_UP_TIME)
+            if now.since(next) >= LONG_STALL && self.hold_until.is_none() {
+                self.hold_until = Some(until);
+            }
+            let from = next.max(schedule.after(newest - MAX_CATCH_UP)).min(last);
+            let in_time = now < until;
+            if from > next || !in_time {
+                self.blind_before(id, next);
+            }
+            in_time.then(|| Run::new(last, Some(from), now, until))
         } else {
-            Run::new(newest, None, now, interval.min(MAX_QUERY_TIME))
+            None
         };
-        let blind_from = next.min(run.from.unwrap_or(next));
-        if run.from.is_some_and(|from| from > blind_from) {
-            self.blind_before(id, blind_from);
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.catch_up_until = run.as_ref().map(|_| until);
         }
+        let run = run.unwrap_or_else(|| {
+            let deadline = now + schedule.interval().min(MAX_QUERY_TIME);
+            Run::new(newest, None, now, deadline)
+        });
         self.begin(id, run, now);
     }
 
@@ -140,7 +162,7 @@ impl Engine {
     }
 
     /// Starts queued catch-up queries while there is room for them.
-    fn ask_queued(&mut self) {
+    pub(super) fn ask_queued(&mut self) {
         let queued: Vec<(GroupId, usize)> = self
             .groups
             .iter()
@@ -299,8 +321,23 @@ impl Engine {
         let Some(Progress::Labels(labels)) = run.rules.get_mut(index) else {
             return;
         };
-        if let Some(expr) = labels.open.remove(&eval) {
-            labels.texts.set(expr, answer);
+        let Some(expr) = labels.open.remove(&eval) else {
+            return;
+        };
+        match answer {
+            Ok(answer) => {
+                let partial = answer.partial.clone();
+                labels.answer.partial = labels.answer.partial.take().or(partial);
+                labels.texts.set(expr, Ok(answer));
+            }
+            Err(mut error) => {
+                // Other labels would be another alert, and the known one would end.
+                error.message = format!("the query {expr} of a label failed: {}", error.message);
+                let took = labels.took;
+                self.done(id, index, Err(error), TextAnswers::default(), took);
+                self.finish_if_done(id, now);
+                return;
+            }
         }
         if labels.open.is_empty() {
             let Progress::Labels(labels) =
@@ -390,6 +427,7 @@ impl Engine {
         let name = Arc::clone(&group.name);
         let mut touched = LabelSet::default();
         let live = run.from.is_none();
+        let silent = run.rules.iter().all(Progress::has_failed);
         for (no, progress) in rules.iter().zip(run.rules) {
             if let Progress::Done {
                 answer,
@@ -416,10 +454,14 @@ impl Engine {
             key,
             at: Some(run.at),
         });
-        self.judge_group(id, &rules, now);
+        if let (Some(from), Some(group)) = (run.from, self.groups.get_mut(&id)) {
+            group.silent_from = silent.then(|| group.silent_from.unwrap_or(from));
+        }
         if live {
+            self.judge_group(id, &rules, now);
             let took = now.since(run.started);
             if let Some(group) = self.groups.get_mut(&id) {
+                group.silent_from = None;
                 group.last_evaluation = Some(run.at);
                 group.evaluation_time = took;
             }
@@ -461,12 +503,12 @@ impl Engine {
 }
 
 impl Run {
-    fn new(at: Timestamp, from: Option<Timestamp>, now: Timestamp, time: Duration) -> Self {
+    fn new(at: Timestamp, from: Option<Timestamp>, now: Timestamp, deadline: Timestamp) -> Self {
         Self {
             at,
             from,
             started: now,
-            deadline: now + time,
+            deadline,
             rules: Vec::new(),
             open: 0,
         }

@@ -36,6 +36,8 @@ enum Source {
     Hangs,
 }
 
+mod trouble;
+
 /// The story of one engine.
 struct World {
     engine: Engine,
@@ -49,6 +51,10 @@ struct World {
     shapes: BTreeMap<String, Arc<Shape>>,
     log: String,
     queries: usize,
+    /// The value of all samples of instant queries.
+    value: f64,
+    /// Queries that hang.
+    held: Vec<Query>,
 }
 
 fn delivered(_: &IntegrationKey, _: i64) -> Outcome {
@@ -146,6 +152,8 @@ impl World {
             shapes: BTreeMap::new(),
             log: String::new(),
             queries: 0,
+            value: 1.0,
+            held: Vec::new(),
         };
         world.take(actions);
         world
@@ -217,6 +225,8 @@ impl World {
                 eval: query.eval,
                 answer,
             });
+        } else {
+            self.held.push(query.clone());
         }
     }
 
@@ -233,7 +243,7 @@ impl World {
                 series: names.chars().map(series).collect(),
             })
         });
-        let values = vec![1.0; names.len()];
+        let values = vec![self.value; names.len()];
         let data = AnswerData::Vector {
             shape: Arc::clone(shape),
             values,

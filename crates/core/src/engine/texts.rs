@@ -212,9 +212,14 @@ struct TextKey {
 struct Waiting {
     alerts: Vec<(AlertNo, Labels)>,
     open: BTreeSet<TextKey>,
+    asked_for: Instants,
     round: u32,
     deadline: Timestamp,
 }
+
+/// For which slot the texts of each rule are asked: the newest one when a notification was handed
+/// out. Slots that go by while it waits change nothing, or slow answers would never be of use.
+type Instants = BTreeMap<RuleNo, Timestamp>;
 
 impl Texts {
     pub(super) fn deadline(&self) -> Option<Timestamp> {
@@ -239,14 +244,22 @@ impl Engine {
             .map(|(job, _)| *job)
             .collect();
         for job in late {
-            if let Some(waiting) = self.texts.waiting.remove(&job) {
-                self.prepare(job, waiting.alerts, MAX_QUERY_ROUNDS, now);
+            if let Some(mut waiting) = self.texts.waiting.remove(&job) {
+                waiting.round = MAX_QUERY_ROUNDS;
+                self.prepare(job, waiting, now);
             }
         }
         for Ready { job, alerts } in self.notify.ready(now) {
-            if !self.texts.waiting.contains_key(&job) {
-                self.prepare(job, alerts, 0, now);
-            }
+            // One that waits and is handed out again has changed meanwhile.
+            self.texts.waiting.remove(&job);
+            let waiting = Waiting {
+                alerts,
+                open: BTreeSet::new(),
+                asked_for: Instants::new(),
+                round: 0,
+                deadline: now,
+            };
+            self.prepare(job, waiting, now);
         }
         if self.texts.waiting.is_empty() {
             self.texts.answers.clear();
@@ -258,14 +271,16 @@ impl Engine {
     }
 
     /// Starts a notification, or asks first what its texts need.
-    fn prepare(&mut self, job: JobNo, alerts: Vec<(AlertNo, Labels)>, round: u32, now: Timestamp) {
+    fn prepare(&mut self, job: JobNo, mut waiting: Waiting, now: Timestamp) {
         let mut needs = BTreeSet::new();
         let mut told = Vec::new();
-        let views: Vec<notify::AlertView> = alerts
+        let asked_for = &mut waiting.asked_for;
+        let views: Vec<notify::AlertView> = waiting
+            .alerts
             .iter()
-            .map(|(_, labels)| self.view(labels, &mut needs, &mut told))
+            .map(|(_, labels)| self.view(labels, asked_for, &mut needs, &mut told))
             .collect();
-        if needs.is_empty() || round >= MAX_QUERY_ROUNDS {
+        if needs.is_empty() || waiting.round >= MAX_QUERY_ROUNDS {
             for (source, annotations) in told {
                 self.remember_told(source, annotations);
             }
@@ -277,20 +292,12 @@ impl Engine {
             self.with_notify(start, now);
             return;
         }
-        let open: BTreeSet<TextKey> = needs.into_iter().take(MAX_TEXT_QUERIES).collect();
-        let deadline = now + MAX_QUERY_TIME;
-        for key in &open {
-            self.ask_text(key, deadline);
+        waiting.open = needs.into_iter().take(MAX_TEXT_QUERIES).collect();
+        waiting.deadline = now + MAX_QUERY_TIME;
+        for key in &waiting.open {
+            self.ask_text(key, waiting.deadline);
         }
-        self.texts.waiting.insert(
-            job,
-            Waiting {
-                alerts,
-                open,
-                round,
-                deadline,
-            },
-        );
+        self.texts.waiting.insert(job, waiting);
     }
 
     fn ask_text(&mut self, key: &TextKey, deadline: Timestamp) {
@@ -333,8 +340,9 @@ impl Engine {
             }
         }
         for job in complete {
-            if let Some(waiting) = self.texts.waiting.remove(&job) {
-                self.prepare(job, waiting.alerts, waiting.round + 1, now);
+            if let Some(mut waiting) = self.texts.waiting.remove(&job) {
+                waiting.round += 1;
+                self.prepare(job, waiting, now);
             }
         }
     }
@@ -343,6 +351,7 @@ impl Engine {
     fn view(
         &self,
         labels: &Labels,
+        asked_for: &mut Instants,
         needs: &mut BTreeSet<TextKey>,
         told: &mut Vec<(Source, Annotations)>,
     ) -> notify::AlertView {
@@ -371,7 +380,8 @@ impl Engine {
                 generator_url: Arc::from(""),
             };
         };
-        let at = rule.last_evaluation.unwrap_or_default();
+        let newest = || rule.last_evaluation.unwrap_or(instance.phase.since());
+        let at = *asked_for.entry(source.rule).or_insert_with(newest);
         let datasource = &rule.def.datasource.name;
         let (annotations, open) = match self.texts.answers.get(&(Arc::clone(datasource), at)) {
             Some(answers) => answers.annotations(&rule.def, instance, at),

@@ -9,9 +9,13 @@ use stentor_lang::model::{Duration, Labels, Timestamp};
 use super::Notify;
 use super::lane::same_place;
 use super::numbers::{AlertNo, GroupNo, JobNo, filter};
-use super::record::{AlertRow, Effect, LaneKey, Record, ToldRow};
+use super::record::{AlertRow, Effect, JobRow, LaneKey, Record, ToldRow};
 use super::route::Routing;
 use crate::receiver::group_key;
+
+/// The longest time that any receiver may make a notification wait, with the tenth that `backoff`
+/// adds at most.
+const LONGEST_WAIT: Duration = Duration::from_mins(66);
 
 /// What a group needs to know of its route.
 #[derive(Debug)]
@@ -49,6 +53,7 @@ impl Notify {
     /// by the next [`Notify::wake`], and stored jobs handed out by [`Notify::ready`].
     pub fn recovered(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
         self.restore_counters();
+        self.restore_times(now, out);
         self.restore_members(out);
         self.restore_told(out);
         self.restore_jobs(out);
@@ -75,6 +80,47 @@ impl Notify {
         self.counters.alert = alerts.map_or(0, |no| no.0);
         self.counters.group = self.groups.keys().next_back().map_or(0, |no| no.0);
         self.counters.job = self.jobs.keys().next_back().map_or(0, |no| no.0);
+    }
+
+    /// Where the clock was set back while nobody ran, times of the old clock may lie far in the
+    /// future: nothing waits longer than it could by the clock as it is.
+    fn restore_times(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        for no in self.groups.keys().copied().collect::<Vec<_>>() {
+            let Some(mut row) = self.groups.get(&no).and_then(|group| group.row.clone()) else {
+                continue;
+            };
+            let wait = |o: &Options| (o.key == row.route_key).then_some(o.group_wait);
+            let waits = self.options.iter().filter_map(wait);
+            let latest = now + waits.fold(row.interval, Duration::max);
+            if row.next_flush > latest {
+                row.next_flush = latest;
+                self.commit(Record::Group { no, row: Some(row) }, out);
+            }
+        }
+        for no in self.jobs.keys().copied().collect::<Vec<_>>() {
+            let latest = now + LONGEST_WAIT;
+            let late = |row: &&JobRow| row.next_try > latest || row.created > now;
+            if let Some(mut row) = self.jobs.get(&no).filter(late).cloned() {
+                row.next_try = row.next_try.min(latest);
+                row.created = row.created.min(now);
+                self.commit(Record::Job { no, row: Some(row) }, out);
+            }
+        }
+        let told: Vec<(GroupNo, LaneKey, ToldRow)> = self
+            .log()
+            .map(|(no, lane, row)| (no, lane.clone(), row.clone()))
+            .filter(|(_, _, row)| {
+                row.at > now || row.refused.as_ref().is_some_and(|refused| refused.at > now)
+            })
+            .collect();
+        for (group, lane, mut row) in told {
+            row.at = row.at.min(now);
+            if let Some(refused) = &mut row.refused {
+                refused.at = refused.at.min(now);
+            }
+            let row = Some(row);
+            self.commit(Record::Told { group, lane, row }, out);
+        }
     }
 
     fn restore_members(&mut self, out: &mut Vec<Effect>) {
