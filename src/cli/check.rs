@@ -9,10 +9,11 @@ use stentor_core::check::lint;
 use stentor_core::config::{self, Datasource};
 use stentor_core::rulefile::{self, Dialect, LoadOptions, Rule, RuleFile};
 use stentor_lang::model::{Diagnostic, Level, SourceText, Span};
-use stentor_lang::yaml::{self, Node, Parsed, Spanned};
+use stentor_lang::yaml::{self, Node, Parsed};
 
 use super::Exit;
 use super::diagnostics::{Findings, Output, render};
+use super::files::{self, Unread};
 
 /// The arguments of `stentor check`.
 #[derive(Debug, clap::Args)]
@@ -43,10 +44,11 @@ pub(crate) fn run(args: &Args) -> Exit {
         DialectArg::Opaque => Dialect::Opaque,
     };
     let mut checker = Checker::default();
+    let mut unread = false;
     for file in &args.files {
         if let Err(why) = checker.file(file, dialect) {
-            let _ = writeln!(std::io::stderr(), "stentor: {why}");
-            return Exit::Usage;
+            let _ = writeln!(std::io::stderr(), "stentor: cannot read {why}");
+            unread = true;
         }
     }
     let mut stdout = std::io::stdout().lock();
@@ -57,7 +59,9 @@ pub(crate) fn run(args: &Args) -> Exit {
     }
     // Whoever closes the pipe has read enough.
     let _ = stdout.write_all(report.as_bytes());
-    if checker.findings.iter().any(Findings::has_errors) {
+    if unread {
+        Exit::Usage
+    } else if checker.findings.iter().any(Findings::has_errors) {
         Exit::Failed
     } else {
         Exit::Good
@@ -152,20 +156,16 @@ impl Checker {
 
     /// Reads a file; `None` where it is no text, after that was noted.
     fn read(&mut self, path: &Path) -> Result<Option<SourceText>, String> {
-        let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|error| format!("cannot read {name}: {error}"))?;
-        self.files += 1;
-        match String::from_utf8(bytes) {
-            Ok(text) => Ok(Some(SourceText::new(name, text))),
-            Err(error) => {
-                let at = Span::at(error.utf8_error().valid_up_to());
-                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-                let why = Diagnostic::error("yaml/encoding", at, "the file is not UTF-8")
-                    .with_hint("save it as UTF-8");
-                self.add(SourceText::new(name, text), vec![why]);
-                Ok(None)
+        match files::read(path) {
+            Err(Unread::Unopened(why)) => return Err(why),
+            Err(Unread::NoText(found)) => self.findings.push(found),
+            Ok(source) => {
+                self.files += 1;
+                return Ok(Some(source));
             }
         }
+        self.files += 1;
+        Ok(None)
     }
 
     fn rules(&mut self, source: SourceText, parsed: &Parsed, path: &Path, dialect: Dialect) {
@@ -204,24 +204,20 @@ impl Checker {
         let mut names = Vec::new();
         let mut paths = Vec::new();
         for datasource in &loaded.config.datasources {
-            let files: Vec<PathBuf> = datasource
-                .rule_files
-                .iter()
-                .flat_map(|pattern| expand(pattern, &mut found.main))
-                .collect();
-            names.push(
-                files
-                    .iter()
-                    .map(|path| path.display().to_string())
-                    .collect(),
-            );
-            paths.extend(files.into_iter().map(|path| (path, dialect(datasource))));
+            let mut of_datasource = Vec::new();
+            for pattern in &datasource.rule_files {
+                for path in files::expand(pattern, &mut found.main) {
+                    of_datasource.push(path.display().to_string());
+                    paths.push((path, pattern.span, dialect(datasource)));
+                }
+            }
+            names.push(of_datasource);
         }
         let shared = config::shared_files(&loaded.config.datasources, &names);
         found.main.extend(shared);
         let main = self.findings.len();
         self.config_findings(found);
-        for (path, dialect) in paths {
+        for (path, place, dialect) in paths {
             match self.read(&path) {
                 Ok(Some(source)) => {
                     let parsed = yaml::parse(&source.text);
@@ -229,7 +225,7 @@ impl Checker {
                 }
                 Ok(None) => {}
                 Err(why) => {
-                    let why = Diagnostic::error("check/rule-file", Span::at(0), why);
+                    let why = Diagnostic::error(files::CODE, place, why);
                     self.findings[main].diagnostics.push(why);
                 }
             }
@@ -286,27 +282,4 @@ fn dialect(datasource: &Datasource) -> Dialect {
         config::Dialect::Prometheus => Dialect::PromQl,
         config::Dialect::Opaque => Dialect::Opaque,
     }
-}
-
-/// The files that a pattern names, in order; what is wrong with the pattern is noted.
-fn expand(pattern: &Spanned<String>, found: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
-    const CODE: &str = "check/rule-file";
-    let text = &pattern.value;
-    let paths: Vec<PathBuf> = match glob::glob(text) {
-        Ok(paths) => paths.filter_map(Result::ok).collect(),
-        Err(error) => {
-            let message = format!("`{text}` is no pattern: {}", error.msg);
-            found.push(Diagnostic::error(CODE, pattern.span, message));
-            return Vec::new();
-        }
-    };
-    if paths.is_empty() {
-        let message = format!("no file is named `{text}`");
-        found.push(if text.contains(['*', '?', '[']) {
-            Diagnostic::warning(CODE, pattern.span, message)
-        } else {
-            Diagnostic::error(CODE, pattern.span, message)
-        });
-    }
-    paths
 }

@@ -24,7 +24,7 @@ pub(crate) enum Output {
 }
 
 /// A text, and what is wrong with it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Findings {
     pub(crate) source: SourceText,
     pub(crate) diagnostics: Vec<Diagnostic>,

@@ -2,6 +2,7 @@
 
 mod check;
 pub(crate) mod diagnostics;
+pub(crate) mod files;
 mod ready;
 mod run;
 

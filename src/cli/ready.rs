@@ -1,10 +1,11 @@
 //! `stentor ready`: asks a running daemon whether it is ready, for images without a shell.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::Exit;
+use super::run::listen_address;
 
 /// Less than what container runtimes wait for a health check.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -16,7 +17,8 @@ pub(crate) struct Args {
     #[arg(
         long = "web.listen-address",
         value_name = "ADDRESS",
-        default_value = "127.0.0.1:9095"
+        default_value = "127.0.0.1:9095",
+        value_parser = own_address
     )]
     address: SocketAddr,
 }
@@ -39,6 +41,18 @@ pub(crate) fn run(args: &Args) -> Exit {
             Exit::Environment
         }
     }
+}
+
+/// The address as `stentor run` takes it. What listens on every address is asked on loopback.
+fn own_address(text: &str) -> Result<SocketAddr, String> {
+    let mut address = listen_address(text)?;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    Ok(address)
 }
 
 fn ask(address: SocketAddr) -> std::io::Result<String> {
@@ -71,6 +85,20 @@ mod tests {
         });
         assert_eq!(run(&Args { address }), expected);
         server.join().expect("ended");
+    }
+
+    #[test]
+    fn addresses_are_those_of_run() {
+        for (text, address) in [
+            ("localhost:9095", "127.0.0.1:9095"),
+            (":9095", "127.0.0.1:9095"),
+            ("[::]:9095", "[::1]:9095"),
+            ("192.0.2.1:9095", "192.0.2.1:9095"),
+        ] {
+            let read = own_address(text).map(|address| address.to_string());
+            assert_eq!(read.as_deref(), Ok(address), "{text}");
+        }
+        assert!(own_address("9095").is_err());
     }
 
     #[test]

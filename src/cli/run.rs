@@ -42,9 +42,10 @@ pub(crate) struct Args {
     #[arg(
         long = "web.listen-address",
         value_name = "ADDRESS",
-        default_value = "127.0.0.1:9095"
+        default_value = "127.0.0.1:9095",
+        value_parser = listen_address
     )]
-    listen: String,
+    listen: SocketAddr,
     /// The URL under which people reach this, for links in notifications
     #[arg(long = "web.external-url", value_name = "URL")]
     external_url: Option<String>,
@@ -138,22 +139,19 @@ impl Args {
                 allow_empty: self.allow_empty,
             },
             storage: self.storage.clone(),
-            listen: listen_address(&self.listen)?,
+            listen: self.listen,
         })
     }
 }
 
 /// `:9095` is every address, as in Prometheus.
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let full = match text.strip_prefix(':') {
         Some(port) => format!("0.0.0.0:{port}"),
         None => text.replace("localhost:", "127.0.0.1:"),
     };
-    full.parse().map_err(|_| {
-        format!(
-            "--web.listen-address: expected ADDRESS:PORT such as 127.0.0.1:9095, found {text:?}"
-        )
-    })
+    full.parse()
+        .map_err(|_| format!("expected ADDRESS:PORT such as 127.0.0.1:9095, found {text:?}"))
 }
 
 impl Log {

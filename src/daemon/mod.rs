@@ -137,7 +137,7 @@ fn choose(
     };
     let secrets = accepted.secrets.and_then(|id| store.secret(id).ok()?);
     let secrets = secrets.unwrap_or_default().0;
-    match setup::prepare(accepted.sources.clone(), from, Some(secrets)) {
+    match setup::prepare(accepted.sources.clone(), from, Some(secrets), Vec::new()) {
         Ok(prepared) => Ok((prepared, Some(errors))),
         Err(_) => Err(Failure::Config(errors)),
     }

@@ -170,7 +170,7 @@ impl Observer {
                 firing,
                 resolved,
             } => {
-                tracing::debug!(receiver = %integration, group = &**group_key, %reason, firing, resolved, "queued");
+                tracing::debug!(receiver = %integration, group = &**group_key, reason = reason.to_string(), firing, resolved, "queued");
             }
             notify::Event::Superseded {
                 integration,
@@ -196,7 +196,7 @@ impl Observer {
                     receiver = %integration,
                     group = &**group_key,
                     status = status.as_str(),
-                    %reason,
+                    reason = reason.to_string(),
                     alerts,
                     attempts,
                     %latency,

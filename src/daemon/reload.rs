@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use stentor_core::engine::{GroupName, Input, Row, Setup};
 use stentor_core::receiver::SecretId;
+use stentor_core::rulefile::Rule;
 use tokio::sync::Mutex;
 
 use super::accepted::{self, Accepted};
@@ -68,7 +69,6 @@ impl Reloader {
             Ok(prepared) => {
                 let setup = self.install(prepared, &mut running).await?;
                 self.inbox.input(Input::Reload(setup));
-                tracing::info!("the configuration was loaded");
                 Ok(())
             }
             Err(errors) => {
@@ -127,6 +127,7 @@ impl Reloader {
         for note in prepared.notes {
             tracing::warn!("{note}");
         }
+        tell_what_runs(&setup, self.from.dry_run);
         for of_datasource in &setup.rules.datasources {
             for group in &of_datasource.groups {
                 self.metrics.expect_group(&GroupName {
@@ -139,6 +140,25 @@ impl Reloader {
         self.metrics.loaded(true, self.clock.now());
         Ok(Arc::new(setup))
     }
+}
+
+/// One line that says what is running, as far as the files decide it.
+fn tell_what_runs(setup: &Setup, dry_run: bool) {
+    let datasources = &setup.rules.datasources;
+    let groups = || datasources.iter().flat_map(|of_one| &of_one.groups);
+    let rules = || groups().flat_map(|group| &group.rules);
+    let alerting = rules()
+        .filter(|rule| matches!(rule, Rule::Alerting(_)))
+        .count();
+    tracing::info!(
+        datasources = datasources.len(),
+        groups = groups().count(),
+        alerting_rules = alerting,
+        recording_rules_not_evaluated = rules().count() - alerting,
+        receivers = setup.routing.receivers().len(),
+        dry_run,
+        "configuration loaded"
+    );
 }
 
 fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {

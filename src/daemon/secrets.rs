@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 
+use stentor_core::config::SecretFile;
 use stentor_core::receiver::{SecretBundle, SecretRef};
+use stentor_lang::model::Diagnostic;
 
 /// More than any key, token or chain of certificates has: what is longer is another file.
 const LONGEST_SECRET: u64 = 256 * 1024;
@@ -46,7 +48,26 @@ impl Inline {
     }
 }
 
-pub(super) fn read(path: &Path) -> std::io::Result<String> {
+/// The files that cannot be used as the secrets that they should hold.
+pub(crate) fn problems(secret_files: &[SecretFile]) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    for file in secret_files {
+        let path = &file.path.value;
+        let why = match read(Path::new(path)) {
+            Ok(text) => file.problem(&text).map(str::to_owned),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(why) = why {
+            let message = format!("the secret file {path}: {why}");
+            let hint = "write the file, or try without secrets by --notify.dry-run";
+            let found = Diagnostic::error("config/secret", file.path.span, message);
+            problems.push(found.with_hint(hint));
+        }
+    }
+    problems
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     let file = std::fs::File::open(path)?;
     file.take(LONGEST_SECRET + 1).read_to_string(&mut text)?;

@@ -159,7 +159,7 @@ fn log_only(delivery: &Deliver) {
         receiver = %delivery.integration.key,
         group = &*message.group_key,
         status = message.status.as_str(),
-        reason = %message.reason,
+        reason = message.reason.to_string(),
         alerts = message.alerts.len(),
         "dry run: would notify"
     );

@@ -3,6 +3,7 @@
 //! good, or all that is wrong is told at once.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +14,13 @@ use stentor_core::config::{self, Config};
 use stentor_core::engine::{Datasource, DatasourceRules, RuleSet, Setup};
 use stentor_core::notify::{Route, Routing};
 use stentor_core::rulefile::{self, Dialect, LoadOptions, RuleGroup};
-use stentor_lang::model::{Diagnostic, Level, SourceText, Span};
+use stentor_lang::model::{Diagnostic, Level, SourceText};
 
 use super::client::Options as ClientOptions;
 use super::decode::Caps;
-use super::secrets::Inline;
+use super::secrets::{self, Inline};
 use crate::cli::diagnostics::{Findings, Output, render};
+use crate::cli::files::{self, Unread};
 
 /// Files must be the same twice this far apart: whoever writes one in place needs less between two
 /// of his writes.
@@ -28,12 +30,12 @@ const STILL: Duration = Duration::from_millis(50);
 /// usually has an error.
 const READS: usize = 20;
 
-/// A file that is longer is none of ours, and would only fill the memory.
-const LONGEST_FILE: u64 = 64 * 1024 * 1024;
-
 /// Samples of one answer to a range query: an hour of 15 s slots of as many series as an answer
 /// usually has at most.
 const MOST_SAMPLES: usize = 10_000_000;
+
+/// As many errors as anybody reads in a log.
+const MOST_SHOWN: usize = 100;
 
 /// More queries at a time than this only wait for each other.
 const MOST_QUERIES: usize = 1000;
@@ -99,7 +101,8 @@ pub(crate) struct Prepared {
 
 /// Reads and checks everything. The error is all that is wrong, ready to be shown.
 pub(crate) fn load(from: &From, before: Option<&Sources>) -> Result<Prepared, String> {
-    let prepared = prepare(read_still(from)?, from, None)?;
+    let read = read_still(from)?;
+    let prepared = prepare(read.sources, from, None, read.findings)?;
     compare(&prepared, before, from)?;
     Ok(prepared)
 }
@@ -119,7 +122,7 @@ pub(crate) fn compare(
         let now = prepared.sources.rules.get(datasource);
         if now.is_some_and(Vec::is_empty) && !files.is_empty() {
             problems.push(format!(
-                "datasource {datasource}: its {} rule files are all gone",
+                "datasource {datasource}: its rule files, {} before, are all gone",
                 files.len()
             ));
         }
@@ -146,11 +149,13 @@ fn is_empty(file: &File) -> bool {
     rulefile::load(&source, &LoadOptions::default()).is_ok_and(|read| read.groups.is_empty())
 }
 
-/// Checks the texts of all files. Texts that were kept come with the secrets that were taken out.
+/// Checks the texts of all files, of which some things were found already. Texts that were kept come
+/// with the secrets that were taken out.
 pub(crate) fn prepare(
     sources: Sources,
     from: &From,
     stored: Option<BTreeMap<String, String>>,
+    mut findings: Vec<Findings>,
 ) -> Result<Prepared, String> {
     let options = config::Options {
         dry_run: from.dry_run,
@@ -159,15 +164,7 @@ pub(crate) fn prepare(
     let texts = sources.config();
     let loaded =
         config::load(&texts, &options).map_err(|found| shown(&of_config(&found, &texts)))?;
-    let mut warnings = loaded.warnings;
-    // What was stored ran before, and what is tried out needs no secrets.
-    if options.stored.is_none() && !from.dry_run {
-        let files = loaded.secret_files;
-        warnings.main.extend(unreadable(&files.main));
-        let of_alertmanager = unreadable(&files.alertmanager);
-        warnings.alertmanager.extend(of_alertmanager);
-    }
-    let mut findings = of_config(&warnings, &texts);
+    findings.extend(of_config(&loaded.warnings, &texts));
     let config = loaded.config;
     let mut rules = RuleSet::default();
     let mut names = Vec::new();
@@ -185,7 +182,7 @@ pub(crate) fn prepare(
             .datasources
             .push(rules_of(&config, datasource, groups));
     }
-    let masked = warnings.masked.as_ref().unwrap_or(&texts);
+    let masked = loaded.warnings.masked.as_ref().unwrap_or(&texts);
     findings.push(Findings {
         source: masked.main.clone(),
         diagnostics: config::shared_files(&config.datasources, &names),
@@ -209,21 +206,6 @@ pub(crate) fn prepare(
         sources,
         notes: findings.iter().flat_map(one_lines).collect(),
     })
-}
-
-/// An error for each secret that cannot be read from its file, or is empty.
-fn unreadable(files: &[(String, Span)]) -> Vec<Diagnostic> {
-    let check = |(path, span): &(String, Span)| {
-        let why = match super::secrets::read(Path::new(path)) {
-            Ok(text) if text.trim().is_empty() => "it is empty".to_owned(),
-            Ok(_) => return None,
-            Err(error) => error.to_string(),
-        };
-        let message = format!("the secret in {path} cannot be read: {why}");
-        let hint = "write the file, or try without secrets by --notify.dry-run";
-        Some(Diagnostic::error("config/secret", *span, message).with_hint(hint))
-    };
-    files.iter().filter_map(check).collect()
 }
 
 fn of_config(found: &config::Findings, texts: &config::Sources) -> Vec<Findings> {
@@ -301,16 +283,31 @@ fn read_rules(source: SourceText, dialect: Dialect) -> (Vec<Arc<RuleGroup>>, Fin
     (groups.into_iter().map(Arc::new).collect(), findings)
 }
 
-/// Everything that is an error, each with its source line.
+/// Everything that is an error, each with its source line. Of very many the first are shown: this
+/// goes to the log.
 fn shown(findings: &[Findings]) -> String {
+    let mut left = MOST_SHOWN;
+    let mut hidden = 0;
     let errors: Vec<Findings> = findings
         .iter()
         .map(|findings| Findings {
             source: findings.source.clone(),
-            diagnostics: only(&findings.diagnostics, Level::Error).cloned().collect(),
+            diagnostics: {
+                let mut errors: Vec<Diagnostic> =
+                    only(&findings.diagnostics, Level::Error).cloned().collect();
+                errors.sort_by_key(|error| error.span.start);
+                hidden += errors.len().saturating_sub(left);
+                errors.truncate(left);
+                left -= errors.len();
+                errors
+            },
         })
         .collect();
-    render(&errors, Output::Text, false)
+    let mut text = render(&errors, Output::Text, false);
+    if hidden > 0 {
+        let _ = writeln!(text, "and {hidden} more errors: `stentor check` shows all");
+    }
+    text
 }
 
 fn only(diagnostics: &[Diagnostic], level: Level) -> impl Iterator<Item = &Diagnostic> {
@@ -324,27 +321,34 @@ fn one_lines(findings: &Findings) -> Vec<String> {
         .collect()
 }
 
+/// All files as they were read, and what is wrong with them before their texts are looked into.
+#[derive(PartialEq)]
+struct Read {
+    sources: Sources,
+    findings: Vec<Findings>,
+}
+
 /// Reads all files until they are the same twice.
-fn read_still(from: &From) -> Result<Sources, String> {
-    let mut sources = read(from);
+fn read_still(from: &From) -> Result<Read, String> {
+    let mut before = read(from);
     for _ in 0..READS {
         std::thread::sleep(STILL);
         let again = read(from);
-        if again == sources {
+        if again == before {
             break;
         }
-        sources = again;
+        before = again;
     }
-    sources
+    before
 }
 
-fn read(from: &From) -> Result<Sources, String> {
+fn read(from: &From) -> Result<Read, String> {
     let main = match &from.files {
-        Files::Config(path) => read_file(path)?,
+        Files::Config(path) => read_config(path)?,
         Files::Flags { url, rule_files } => flags_as_config(url, rule_files),
     };
     let alertmanager = match config::alertmanager_path(&main.source()) {
-        Some(path) => Some(read_file(Path::new(&path))?),
+        Some(path) => Some(read_config(Path::new(&path))?),
         None => None,
     };
     let mut sources = Sources {
@@ -356,45 +360,58 @@ fn read(from: &From) -> Result<Sources, String> {
         dry_run: from.dry_run,
         stored: None,
     };
+    let mut findings = Vec::new();
     // What is wrong in it is told later; until it is mended nobody knows which files it names.
     let Ok(loaded) = config::load(&sources.config(), &options) else {
-        return Ok(sources);
+        return Ok(Read { sources, findings });
     };
+    let mut found = loaded.warnings;
+    (found.main, found.alertmanager) = (Vec::new(), Vec::new());
     for datasource in &loaded.config.datasources {
-        let mut files = BTreeMap::new();
+        let mut of_datasource = BTreeMap::new();
         for pattern in &datasource.rule_files {
-            for path in expand(&pattern.value)? {
-                files.insert(path.clone(), read_file(&path)?);
+            for path in files::expand(pattern, &mut found.main) {
+                match files::read(&path) {
+                    Ok(text) => drop(of_datasource.insert(path, File::from(&text))),
+                    Err(Unread::NoText(unread)) => findings.push(unread),
+                    Err(Unread::Unopened(why)) => {
+                        let why = Diagnostic::error(files::CODE, pattern.span, why);
+                        found.main.push(why);
+                    }
+                }
             }
         }
-        let files = files.into_values().collect();
-        sources.rules.insert(datasource.name.to_string(), files);
+        let of_datasource = of_datasource.into_values().collect();
+        sources
+            .rules
+            .insert(datasource.name.to_string(), of_datasource);
     }
-    Ok(sources)
+    if !from.dry_run {
+        let secret_files = loaded.secret_files;
+        found.main.extend(secrets::problems(&secret_files.main));
+        found
+            .alertmanager
+            .extend(secrets::problems(&secret_files.alertmanager));
+    }
+    findings.extend(of_config(&found, &sources.config()));
+    Ok(Read { sources, findings })
 }
 
-/// The files that a pattern names. A name without `*` must be there.
-fn expand(text: &str) -> Result<Vec<PathBuf>, String> {
-    let found = glob::glob(text).map_err(|error| format!("{text}: {}", error.msg))?;
-    let mut paths = Vec::new();
-    for path in found {
-        paths.push(path.map_err(|error| error.to_string())?);
+/// Reads a file without which nothing is known of the others.
+fn read_config(path: &Path) -> Result<File, String> {
+    match files::read(path) {
+        Ok(text) => Ok(File::from(&text)),
+        Err(Unread::Unopened(why)) => Err(why),
+        Err(Unread::NoText(Findings {
+            source,
+            diagnostics,
+        })) => {
+            // It may hold secrets, and nobody can say where.
+            let places = diagnostics.iter();
+            let lines: Vec<String> = places.map(|found| found.one_line(&source)).collect();
+            Err(lines.join("\n"))
+        }
     }
-    if paths.is_empty() && !text.contains(['*', '?', '[']) {
-        return Err(format!("{text}: no such file"));
-    }
-    Ok(paths)
-}
-
-fn read_file(path: &Path) -> Result<File, String> {
-    let name = path.display().to_string();
-    let length = std::fs::metadata(path).map(|metadata| metadata.len());
-    if length.is_ok_and(|length| length > LONGEST_FILE) {
-        return Err(format!("{name}: longer than {LONGEST_FILE} bytes"));
-    }
-    let bytes = std::fs::read(path).map_err(|error| format!("{name}: {error}"))?;
-    let text = String::from_utf8(bytes).map_err(|error| format!("{name}: not UTF-8: {error}"))?;
-    Ok(File { name, text })
 }
 
 /// The flags of a first look as the configuration they stand for. What would be sent is logged, so
@@ -445,3 +462,7 @@ impl Sources {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "setup_tests.rs"]
+mod tests;

@@ -13,6 +13,35 @@ use crate::receiver::{REDACTED, SecretRef, is_web_url};
 /// What stands in a stored configuration where an inline secret stood.
 pub(super) const STORED: &str = "<stored>";
 
+/// A file that holds a secret. It is read at each use; whoever reads the configuration looks
+/// whether it can be used now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretFile {
+    /// The field that the secret stands for, such as `routing_key`.
+    field: &'static str,
+    /// Its path, and the place in the configuration that names it.
+    pub path: Spanned<String>,
+}
+
+impl SecretFile {
+    /// What is wrong with the text of the file, without any of it.
+    #[must_use]
+    pub fn problem(&self, text: &str) -> Option<&'static str> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Some("it is empty");
+        }
+        if matches!(self.field, "ca" | "cert" | "key") {
+            return None;
+        }
+        if text.chars().any(char::is_control) {
+            return Some("expected one line of text");
+        }
+        let url = self.field.ends_with("url");
+        (url && !is_web_url(text)).then_some("expected a URL that begins with http:// or https://")
+    }
+}
+
 /// The reading of one file.
 pub(super) struct Context<'a> {
     pub(super) source: &'a SourceText,
@@ -23,8 +52,8 @@ pub(super) struct Context<'a> {
     pub(super) secrets: BTreeMap<String, String>,
     /// Where they stand.
     places: Vec<Span>,
-    /// The files that hold secrets, and where they are named.
-    pub(super) secret_files: Vec<(String, Span)>,
+    /// The files that hold other secrets.
+    pub(super) files: Vec<SecretFile>,
 }
 
 impl<'a> Context<'a> {
@@ -35,7 +64,7 @@ impl<'a> Context<'a> {
             prefix,
             secrets: BTreeMap::new(),
             places: Vec::new(),
-            secret_files: Vec::new(),
+            files: Vec::new(),
         }
     }
 
@@ -113,14 +142,18 @@ impl<'a> Context<'a> {
             return Some((SecretRef::Inline(secret), Some(text)));
         }
         let file = in_file.filter(|file| no_template(file, fields.sink()))?;
-        Some((self.secret_file(file.text(), file.span), None))
+        Some((self.file(name, file.text(), file.span), None))
     }
 
-    /// A secret in a file, which the caller of [`super::load`] can look for.
-    pub(super) fn secret_file(&mut self, path: &str, span: Span) -> SecretRef {
-        let path = self.path(path);
-        self.secret_files.push((path.clone(), span));
-        SecretRef::File(path)
+    /// A secret that stands in a file.
+    pub(super) fn file(&mut self, field: &'static str, path: &str, span: Span) -> SecretRef {
+        let path = Spanned {
+            value: self.path(path),
+            span,
+        };
+        let secret = SecretRef::File(path.value.clone());
+        self.files.push(SecretFile { field, path });
+        secret
     }
 
     /// Keeps an inline secret under a name.

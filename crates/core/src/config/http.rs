@@ -96,7 +96,7 @@ fn basic_auth(
     section.finish();
     Some(BasicAuth {
         username: username.map(|name| name.value).unwrap_or_default(),
-        username_file: username_file.map(|file| context.secret_file(&file.value, file.span)),
+        username_file: username_file.map(|file| context.file("username", &file.value, file.span)),
         password: password.map(|(secret, _)| secret),
     })
 }
@@ -236,7 +236,7 @@ fn headers(fields: &mut Fields<'_, '_>, context: &mut Context<'_>, path: &str) -
             }
         }
         for file in section.strings("files") {
-            let secret = context.secret_file(&file.value, file.span);
+            let secret = context.file("header", &file.value, file.span);
             header.secrets.push(secret);
         }
         section.finish();

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use stentor_lang::model::{Diagnostic, Duration, Labels, Level, SourceText, Span};
 use stentor_lang::yaml::{Fields, Node, Spanned};
 
+pub use context::SecretFile;
 pub use datasource::{
     DEFAULT_MAX_CONCURRENT_QUERIES, DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_MAX_SERIES,
     DEFAULT_QUERY_TIMEOUT, Datasource, Dialect, shared_files,
@@ -129,9 +130,9 @@ pub struct Loaded {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SecretFiles {
     /// Named in the main file.
-    pub main: Vec<(String, Span)>,
+    pub main: Vec<SecretFile>,
     /// Named in Alertmanager's file.
-    pub alertmanager: Vec<(String, Span)>,
+    pub alertmanager: Vec<SecretFile>,
 }
 
 /// Inline secrets by name. Their debug output shows only the names.
@@ -179,12 +180,12 @@ pub fn load(sources: &Sources, options: &Options) -> Result<Loaded, Findings> {
     };
     let mut secrets = main.secrets;
     let mut secret_files = SecretFiles {
-        main: main.secret_files,
+        main: main.files,
         alertmanager: Vec::new(),
     };
     if let Some(other) = other {
         secrets.extend(other.secrets);
-        secret_files.alertmanager = other.secret_files;
+        secret_files.alertmanager = other.files;
     }
     Ok(Loaded {
         config,
