@@ -217,6 +217,7 @@ impl Observer {
                 group_key,
                 why,
                 fallback,
+                ..
             } => {
                 self.failed(integration, "refused");
                 tracing::error!(receiver = %integration, group = &**group_key, fallback, "delivery refused for good: {why}");

@@ -11,6 +11,7 @@ use super::Engine;
 use super::group::{Asked, Group, GroupId, SlotKey};
 use super::io::{Action, Deliver, Event};
 use super::io::{GroupName, Setup};
+use super::meta::MetaKind;
 use super::record::Record;
 use super::rules::{DatasourceRules, Definition, Rule, RuleKey, RuleNo, Stored};
 use super::slots::Schedule;
@@ -448,8 +449,9 @@ impl Engine {
                         integration,
                         why,
                         fallback: false,
+                        alert_names,
                         ..
-                    } => {
+                    } if !speak_of_refusals(alert_names) => {
                         self.delivery_refused(&integration.clone(), &why.clone(), now);
                     }
                     _ => {}
@@ -458,6 +460,12 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether a notification told of nothing but refusals: its own refusal raises no alert.
+fn speak_of_refusals(alert_names: &BTreeSet<Arc<str>>) -> bool {
+    let own = MetaKind::DeliveryRefused.as_str();
+    !alert_names.is_empty() && alert_names.iter().all(|name| **name == *own)
 }
 
 /// All that is durable of notification.

@@ -1,9 +1,10 @@
 //! Attempts: from a waiting notification to its outcome, and what the log remembers of it.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use stentor_lang::model::{Duration, Labels, Timestamp};
+use stentor_lang::model::{ALERT_NAME, Duration, Labels, Timestamp};
 
 use super::Notify;
 use super::dedup::{Known, needs_update};
@@ -535,11 +536,19 @@ impl Notify {
             group_key,
             why: Arc::clone(&why),
             fallback,
+            alert_names: self.names_of(&job),
         }));
         self.drop_job(attempt.job, out);
         if !fallback {
             self.fall_back(attempt, &job, &why, now, out);
         }
+    }
+
+    fn names_of(&self, job: &JobRow) -> BTreeSet<Arc<str>> {
+        let alerts = job.firing.iter().chain(job.resolved.iter());
+        let rows = alerts.filter_map(|no| self.alerts.get(no));
+        let names: BTreeSet<&str> = rows.map(|row| row.labels.get(ALERT_NAME)).collect();
+        names.into_iter().map(Arc::from).collect()
     }
 
     /// A refused trigger is tried again only with a new state or when it is time to repeat. A

@@ -1,5 +1,6 @@
 //! The durable rows of notification, and what comes out of its state machine.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -309,6 +310,8 @@ pub enum Event {
         why: Arc<str>,
         /// Whether this was the fallback receiver itself, of which nothing further follows.
         fallback: bool,
+        /// The names of the alerts that it was to be told of.
+        alert_names: BTreeSet<Arc<str>>,
     },
     /// Too much waits for one integration; the group tries again at its next tick.
     LimitReached {

@@ -440,3 +440,163 @@ fn a_good_start_ends_the_alert_about_a_refused_configuration() {
         5m30s chat: all alerts resolved [StentorConfigRejected] firing:  resolved: StentorConfigRejected
     "#]]);
 }
+
+#[test]
+fn gap_row_missed_a_clock_that_is_stepped_forward_is_caught_up() {
+    let mut world = World::new(PAGE, |_, minute| match minute {
+        3..=30 => Source::Answers("x"),
+        _ => Source::Answers(""),
+    });
+    world.until(2);
+    world.now = START + mins(22);
+    world.give(Input::ClockStepped { by: mins(20) });
+    world.until(40).told(expect![[r#"
+        22m missed 19
+        22m pager: first notification [Down] firing: x resolved:
+        31m x firing -> inactive
+        32m pager: all alerts resolved [Down] firing:  resolved: x
+    "#]]);
+}
+
+#[test]
+fn gap_row_missed_what_means_something_else_over_a_range_is_a_blind_spell() {
+    let mut world = World::new(
+        &PAGE.replace("up == 0", "up @ end() == 0"),
+        |_, minute| match minute {
+            0..=4 => Source::Answers("x"),
+            _ => Source::Answers(""),
+        },
+    );
+    world.until(4).restart_at(10).until(25).told(expect![[r#"
+        0s x inactive -> pending
+        2m x pending -> firing
+        2m pager: first notification [Down] firing: x resolved:
+        10m restart
+        10m missed 5
+        15m x firing -> inactive
+        17m pager: all alerts resolved [Down] firing:  resolved: x
+    "#]]);
+}
+
+#[test]
+fn gap_row_missed_is_asked_with_the_offset_an_hour_back_and_four_at_a_time() {
+    let one = "  - {alert: NAME, expr: up}\n";
+    let many: String = ["A", "B", "C", "D", "E", "F"]
+        .map(|name| one.replace("NAME", name))
+        .concat();
+    let rules = format!("groups:\n- name: g\n  query_offset: 30s\n  rules:\n{many}");
+    let mut world = World::new(&rules, |_, minute| match minute {
+        -1..=5 => Source::Answers(""),
+        _ => Source::Hangs,
+    });
+    world.until(5).restart_at(180);
+    let offset = Duration::from_secs(30);
+    let (start, end) = (START + mins(121) - offset, START + mins(179) - offset);
+    let step = mins(1);
+    assert_eq!(world.held.len(), MAX_CATCH_UP_QUERIES);
+    for query in &world.held {
+        assert_eq!(query.time, QueryTime::Range { start, end, step });
+        assert_eq!(query.deadline, world.now + MAX_CATCH_UP_TIME);
+    }
+}
+
+#[test]
+fn rules_with_one_final_label_set_are_one_alert() {
+    let rules = "
+groups:
+- name: g
+  rules: [{alert: Down, expr: one, labels: {severity: critical}}]
+- name: h
+  rules: [{alert: Down, expr: two, labels: {severity: critical}}]
+";
+    let mut world = World::new(rules, |expr, minute| match (expr, minute) {
+        ("one", 1..=9) | ("two", 3..=19) => Source::Answers("x"),
+        _ => Source::Answers(""),
+    });
+    world.until(11).restart_at(12).until(40).told(expect![[r#"
+        1m x inactive -> firing
+        1m pager: first notification [Down] firing: x resolved:
+        3m x inactive -> firing
+        10m x firing -> inactive
+        12m restart
+        20m x firing -> inactive
+        21m pager: all alerts resolved [Down] firing:  resolved: x
+    "#]]);
+}
+
+#[test]
+fn a_reload_in_the_middle_of_a_slot_loses_no_slot() {
+    let mut world = World::new(PAGE, |_, minute| match minute {
+        5 => Source::Hangs,
+        _ => Source::Answers("x"),
+    });
+    world.until(5);
+    assert_eq!(world.held.len(), 1);
+    let edited = PAGE.replace("is down", "is down again");
+    world.source = |_, minute| match minute {
+        0..=9 => Source::Answers("x"),
+        _ => Source::Answers(""),
+    };
+    world.reload(setup_of(&edited));
+    answer_held(&mut world, "");
+    world.until(20).told(expect![[r#"
+        0s x inactive -> pending
+        2m x pending -> firing
+        2m pager: first notification [Down] firing: x resolved:
+        5m reload
+        5m unknown query
+        10m x firing -> inactive
+        12m pager: all alerts resolved [Down] firing:  resolved: x
+    "#]]);
+}
+
+#[test]
+fn an_answer_at_the_deadline_comes_before_giving_up() {
+    let mut world = World::new(PAGE, |_, minute| match minute {
+        2 => Source::Hangs,
+        _ => Source::Answers("x"),
+    });
+    world.until(2);
+    world.now += Duration::from_secs(10);
+    answer_held(&mut world, "x");
+    world.until(6).told(expect![[r#"
+        0s x inactive -> pending
+        2m10s x pending -> firing
+        2m10s pager: first notification [Down] firing: x resolved:
+    "#]]);
+}
+
+#[test]
+fn the_longest_durations_overflow_nothing() {
+    let rules = "
+groups:
+- name: g
+  interval: 292y
+  query_offset: 292y
+  rules: [{alert: A, expr: up, for: 292y, keep_firing_for: 292y}]
+- name: h
+  rules: [{alert: B, expr: up, for: 292y}, {alert: C, expr: up, keep_firing_for: 292y}]
+";
+    let mut world = World::new(rules, |_, minute| match minute {
+        3..=6 => Source::Answers("x"),
+        _ => Source::Answers(""),
+    });
+    world.until(10).restart_at(200).until(210);
+    world.now = world.now - mins(100_000);
+    world.give(Input::ClockStepped { by: mins(-100_000) });
+    world.give(Input::Wake);
+    assert!(world.log.contains("x pending -> firing") || world.log.contains("inactive -> firing"));
+}
+
+#[test]
+fn the_refusal_of_what_tells_of_a_refusal_is_not_told() {
+    let mut world = World::new(PAGE, |_, _| Source::Answers("x"));
+    world.receiver = |_, _| Outcome::Refused {
+        why: "gone".to_owned(),
+    };
+    world.until(30);
+    let told = world.log.matches("[StentorDeliveryRefused]").count();
+    assert_eq!(told, 2, "once, and once corrected: {}", world.log);
+    let refused = world.engine.meta.firing.keys();
+    assert_eq!(refused.count(), 1);
+}
