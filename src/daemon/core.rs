@@ -78,17 +78,24 @@ impl Core {
         loop {
             self.hand_on(&mut turn, &mut waiting, draining);
             let letters = self.inbox.take(self.sleep(&waiting));
-            self.pulse.due(self.clock.now());
-            if let Some(by) = self.clock.take_step() {
+            let (now, taken) = (self.clock.now(), Instant::now());
+            self.pulse.due(now);
+            let stepped = self.clock.take_step();
+            if let Some(by) = stepped {
                 tracing::warn!(%by, "the wall clock was stepped");
-                self.step(Input::ClockStepped { by }, &mut turn, &mut waiting);
+                self.step(Input::ClockStepped { by }, now, &mut turn, &mut waiting);
             }
-            for letter in letters {
+            for (came, letter) in letters {
+                // What came before a step of the clock has no time on the clock of now.
+                let waited = taken.saturating_duration_since(came).as_millis();
+                let waited = i64::try_from(waited).unwrap_or(0);
+                let waited = if stepped.is_some() { 0 } else { waited };
+                let at = now - stentor_lang::model::Duration::from_millis(waited);
                 match letter {
                     Letter::Input(Input::StoreRecovered) => {
-                        self.rewrite(&mut turn, &mut waiting, draining);
+                        self.rewrite(at, &mut turn, &mut waiting, draining);
                     }
-                    Letter::Input(input) => self.step(input, &mut turn, &mut waiting),
+                    Letter::Input(input) => self.step(input, at, &mut turn, &mut waiting),
                     Letter::Look(reply) => drop(reply.send(self.engine.snapshot())),
                     Letter::Drain => draining = true,
                     Letter::Stop => {
@@ -98,26 +105,23 @@ impl Core {
                     }
                 }
             }
-            if self
-                .engine
-                .deadline()
-                .is_some_and(|at| at <= self.clock.now())
-            {
-                self.step(Input::Wake, &mut turn, &mut waiting);
+            let now = self.clock.now();
+            if self.engine.deadline().is_some_and(|at| at <= now) {
+                self.step(Input::Wake, now, &mut turn, &mut waiting);
             }
         }
     }
 
-    fn step(&mut self, input: Input, turn: &mut Turn, waiting: &mut Waiting) {
-        let actions = self.engine.handle(self.clock.now(), input);
+    fn step(&mut self, input: Input, at: Timestamp, turn: &mut Turn, waiting: &mut Waiting) {
+        let actions = self.engine.handle(at, input);
         turn.collect(actions, waiting);
     }
 
     /// All state is recorded again, and takes the place of what the store still has.
-    fn rewrite(&mut self, turn: &mut Turn, waiting: &mut Waiting, draining: bool) {
+    fn rewrite(&mut self, at: Timestamp, turn: &mut Turn, waiting: &mut Waiting, draining: bool) {
         self.hand_on(turn, waiting, draining);
         *waiting = Waiting::default();
-        self.step(Input::StoreRecovered, turn, waiting);
+        self.step(Input::StoreRecovered, at, turn, waiting);
         self.outlets.store.send(Job::Commit {
             records: std::mem::take(waiting).records,
             all: true,

@@ -22,10 +22,11 @@ pub(crate) enum Letter {
     Stop,
 }
 
-/// The queue of letters.
+/// The queue of letters, each with the moment at which it came: an answer that was there in time
+/// is in time, however long the thread was busy.
 #[derive(Default)]
 pub(crate) struct Inbox {
-    letters: Mutex<Vec<Letter>>,
+    letters: Mutex<Vec<(Instant, Letter)>>,
     bell: Condvar,
 }
 
@@ -33,7 +34,7 @@ impl Inbox {
     /// Puts a letter in.
     pub(crate) fn push(&self, letter: Letter) {
         let mut letters = self.lock();
-        letters.push(letter);
+        letters.push((Instant::now(), letter));
         if letters.len() == 1 {
             self.bell.notify_one();
         }
@@ -45,7 +46,7 @@ impl Inbox {
     }
 
     /// Waits for letters, at most this long, and takes all that are there.
-    pub(crate) fn take(&self, within: Duration) -> Vec<Letter> {
+    pub(crate) fn take(&self, within: Duration) -> Vec<(Instant, Letter)> {
         let until = Instant::now() + within;
         let mut letters = self.lock();
         let mut slept = false;
@@ -69,7 +70,7 @@ impl Inbox {
         std::mem::take(&mut *letters)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Letter>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Instant, Letter)>> {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -87,12 +88,12 @@ mod tests {
         let letters = inbox.take(Duration::ZERO);
         assert!(matches!(
             letters[..],
-            [Letter::Input(Input::Wake), Letter::Stop]
+            [(_, Letter::Input(Input::Wake)), (_, Letter::Stop)]
         ));
         std::thread::scope(|scope| {
             scope.spawn(|| inbox.push(Letter::Drain));
             let letters = inbox.take(Duration::from_secs(20));
-            assert!(matches!(letters[..], [Letter::Drain]));
+            assert!(matches!(letters[..], [(_, Letter::Drain)]));
         });
     }
 }

@@ -33,7 +33,8 @@ use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use stentor_core::engine::{Engine, Input, Record, Settings};
+use stentor_core::engine::{Action, Engine, Input, Record, Settings, Setup};
+use stentor_lang::model::Timestamp;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, mpsc};
@@ -194,6 +195,27 @@ impl Daemon<'_> {
         Ok(())
     }
 
+    /// The engine, where the process before this one left it.
+    fn recover(
+        &self,
+        rows: &[store::Found],
+        setup: &Arc<Setup>,
+        metrics: &Metrics,
+        now: Timestamp,
+    ) -> Result<(Engine, Vec<Action>), Failure> {
+        let dry_run = self.options.from.dry_run;
+        let records = decode(rows, metrics);
+        if dry_run {
+            refuse_open_incidents(&records, &self.options.storage)?;
+        }
+        let settings = Settings {
+            dry_run,
+            seed: now.millis().cast_unsigned() ^ u64::from(std::process::id()),
+            aligned_slots: false,
+        };
+        Ok(Engine::recover(setup, settings, &records, now))
+    }
+
     async fn start(
         self,
         prepared: Prepared,
@@ -247,16 +269,7 @@ impl Daemon<'_> {
         let setup = setup.map_err(Failure::Config)?;
         *reloader.running.lock().await = running;
 
-        let records = decode(&rows.rows, &metrics);
-        if dry_run {
-            refuse_open_incidents(&records, &self.options.storage)?;
-        }
-        let settings = Settings {
-            dry_run,
-            seed: now.millis().cast_unsigned() ^ u64::from(std::process::id()),
-            aligned_slots: false,
-        };
-        let (engine, first) = Engine::recover(&setup, settings, &records, now);
+        let (engine, first) = self.recover(&rows.rows, &setup, &metrics, now)?;
         match &self.errors {
             Some(errors) => reloader.rejected(errors),
             // Nothing changes, but the alert about an earlier refusal ends.
