@@ -111,7 +111,8 @@ impl Client {
             Err(failed) => failed,
         };
         match failed.again {
-            Some(pause) if Instant::now() + pause < deadline => {
+            // Whatever number the data source names: a sum of times could overflow.
+            Some(pause) if pause < deadline.saturating_duration_since(Instant::now()) => {
                 *before = Some(failed.error);
                 sleep(pause).await;
                 self.attempt(query).await.map_err(|failed| failed.error)

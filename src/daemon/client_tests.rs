@@ -143,6 +143,11 @@ async fn what_cannot_pass_is_asked_once() {
             "refused: HTTP status 302",
         ),
         (
+            // Later than there is time.
+            Reply::with_headers(503, "Retry-After: 18446744073709551615\r\n", b""),
+            "refused: HTTP status 503",
+        ),
+        (
             Reply::text(200, &" ".repeat(5000)),
             "too_large: the answer has more than 4096 bytes",
         ),

@@ -23,6 +23,10 @@ pub(super) const MAX_QUERY_ROUNDS: u32 = 4;
 /// round: more is a template that asks for each alert, and would flood the data source.
 pub(super) const MAX_TEXT_QUERIES: usize = 100;
 
+/// Instants whose answers are kept while some notification always waits; those that none needs go
+/// then.
+const MAX_KEPT_INSTANTS: usize = 1000;
+
 /// The answers that templates of one instant have so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TextAnswers {
@@ -267,6 +271,12 @@ impl Engine {
                 self.texts.asked.clear();
                 self.forget_queries(|asked| *asked == Asked::Text);
             }
+        } else if self.texts.answers.len() > MAX_KEPT_INSTANTS {
+            let waiting = self.texts.waiting.values();
+            let needed: BTreeSet<Timestamp> = waiting
+                .flat_map(|waiting| waiting.asked_for.values().copied())
+                .collect();
+            self.texts.answers.retain(|(_, at), _| needed.contains(at));
         }
     }
 

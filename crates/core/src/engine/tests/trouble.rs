@@ -582,7 +582,7 @@ groups:
         _ => Source::Answers(""),
     });
     world.until(10).restart_at(200).until(210);
-    world.now = world.now - mins(100_000);
+    world.now -= mins(100_000);
     world.give(Input::ClockStepped { by: mins(-100_000) });
     world.give(Input::Wake);
     assert!(world.log.contains("x pending -> firing") || world.log.contains("inactive -> firing"));
