@@ -1,9 +1,11 @@
 //! Turns the engine's events into log lines and metrics, on a thread of its own. Each phase change
 //! and each delivery is one line; a rule that fails is told once, and once when it is well again.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 use stentor_core::engine::{Event, GroupName};
@@ -21,7 +23,16 @@ pub(crate) fn start(metrics: Arc<Metrics>) -> std::io::Result<Sender<Vec<Event>>
     Ok(sender)
 }
 
+/// As many lines a minute tell of failing rules: when a data source of thousands of rules is down,
+/// the rest says nothing new. Metrics and API have them all.
+const FAILURE_LINES: u32 = 50;
+
+/// Longer label sets are cut: a line is for people.
+const LABEL_BYTES: usize = 2000;
+
 struct Observer {
+    /// Since when lines of failing rules are counted, and how many there were.
+    failure_lines: (Instant, u32),
     metrics: Arc<Metrics>,
     groups: HashMap<Arc<GroupName>, GroupCounters>,
     /// Rules whose last evaluation failed, and how.
@@ -38,6 +49,7 @@ struct GroupCounters {
 impl Observer {
     fn new(metrics: Arc<Metrics>) -> Self {
         Self {
+            failure_lines: (Instant::now(), 0),
             metrics,
             groups: HashMap::new(),
             failing: HashMap::new(),
@@ -93,7 +105,7 @@ impl Observer {
                 tracing::info!(
                     datasource = &*group.datasource,
                     group = &*group.group,
-                    %labels,
+                    labels = %cut(&labels.to_string()),
                     %at,
                     "{from} => {to}: {why}"
                 );
@@ -131,19 +143,39 @@ impl Observer {
             return;
         }
         let key = (group, rule);
+        if self.failing.get(&key) == error.as_ref() {
+            return;
+        }
+        let told = self.failure_line();
         let (group, rule) = (&*key.0.group, &*key.1);
         let datasource = &*key.0.datasource;
         match error {
-            Some(error) if self.failing.get(&key) != Some(&error) => {
-                tracing::warn!(datasource, group, rule, "evaluation failed: {error}");
+            Some(error) => {
+                if told {
+                    tracing::warn!(datasource, group, rule, "evaluation failed: {error}");
+                }
                 self.failing.insert(key, error);
             }
-            None if self.failing.contains_key(&key) => {
-                tracing::info!(datasource, group, rule, "evaluation is good again");
+            None => {
+                if told {
+                    tracing::info!(datasource, group, rule, "evaluation is good again");
+                }
                 self.failing.remove(&key);
             }
-            _ => {}
         }
+    }
+
+    /// Whether one more line about a failing rule may be written now.
+    fn failure_line(&mut self) -> bool {
+        let (since, lines) = &mut self.failure_lines;
+        if since.elapsed() > Duration::from_mins(1) {
+            (*since, *lines) = (Instant::now(), 0);
+        }
+        *lines += 1;
+        if *lines == FAILURE_LINES + 1 {
+            tracing::warn!("more rules fail or are good again: see /api/v1/rules and /metrics");
+        }
+        *lines <= FAILURE_LINES
     }
 
     fn notification(&self, event: &notify::Event) {
@@ -249,4 +281,13 @@ impl Observer {
         let labels = OfFailure::new(integration, reason);
         metrics.notify.failed.get_or_create(&labels).inc();
     }
+}
+
+/// A text of at most so many bytes, with a mark where it was cut.
+fn cut(text: &str) -> Cow<'_, str> {
+    if text.len() <= LABEL_BYTES {
+        return Cow::Borrowed(text);
+    }
+    let kept = &text[..text.floor_char_boundary(LABEL_BYTES)];
+    Cow::Owned(format!("{kept}… (cut, {} bytes)", text.len()))
 }

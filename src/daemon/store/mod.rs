@@ -67,6 +67,9 @@ pub(crate) enum StoreError {
         path: PathBuf,
         error: std::io::Error,
     },
+    /// Somebody deleted or replaced the file that is open.
+    #[error("{0} was deleted or replaced under the running process")]
+    Gone(PathBuf),
     /// The database.
     #[error("the store cannot be used: {0}")]
     Sqlite(#[from] rusqlite::Error),

@@ -4,7 +4,7 @@
 //! flipped bit inside a text.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -45,6 +45,9 @@ const LOCK: &str = "stentor.lock";
 /// The store of this process.
 pub(crate) struct Sqlite {
     db: Connection,
+    path: PathBuf,
+    /// The file that is open, by its number.
+    inode: u64,
     /// Held as long as the store is open.
     _lock: File,
 }
@@ -65,7 +68,22 @@ impl Sqlite {
             Err(error) if error.is_damage() => rebuild(&path, label, &error)?,
             Err(error) => return Err(error),
         };
-        Ok((Self { db, _lock: lock }, loaded))
+        let store = Self {
+            db,
+            inode: inode(&path)?,
+            path,
+            _lock: lock,
+        };
+        Ok((store, loaded))
+    }
+
+    /// Whether what is written goes to the file of that name: to one that was deleted, writing
+    /// succeeds, and the next start finds nothing.
+    fn in_place(&self) -> Result<(), StoreError> {
+        match inode(&self.path) {
+            Ok(inode) if inode == self.inode => Ok(()),
+            _ => Err(StoreError::Gone(self.path.clone())),
+        }
     }
 
     /// For tests: the database itself.
@@ -77,6 +95,7 @@ impl Sqlite {
 
 impl Store for Sqlite {
     fn commit(&mut self, batch: &mut dyn Iterator<Item = Change>) -> Result<(), StoreError> {
+        self.in_place()?;
         let transaction = self.db.transaction()?;
         for change in batch {
             apply(&transaction, &change)?;
@@ -122,6 +141,11 @@ impl Store for Sqlite {
     }
 
     fn probe(&mut self) -> Result<(), StoreError> {
+        if self.in_place().is_err() {
+            // All rows are recorded anew after this.
+            (self.db, _) = open_whole(&self.path)?;
+            self.inode = inode(&self.path)?;
+        }
         self.db.execute(
             "INSERT INTO probe VALUES (1, 1) ON CONFLICT DO UPDATE SET count = count + 1",
             [],
@@ -196,6 +220,11 @@ fn private_file(path: &Path) -> Result<File, StoreError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     options.mode(0o600).open(path).map_err(StoreError::io(path))
+}
+
+fn inode(path: &Path) -> Result<u64, StoreError> {
+    let metadata = std::fs::metadata(path).map_err(StoreError::io(path))?;
+    Ok(metadata.ino())
 }
 
 fn open_connection(path: &Path) -> Result<Connection, StoreError> {

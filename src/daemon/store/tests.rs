@@ -80,6 +80,22 @@ fn the_newest_of_each_key_is_found_again() {
 }
 
 #[test]
+fn a_file_that_is_deleted_is_noticed_and_made_anew() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (mut store, _) = open(directory.path());
+    for suffix in ["", "-wal", "-shm"] {
+        let name = format!("stentor.db{suffix}");
+        std::fs::remove_file(directory.path().join(name)).expect("removed");
+    }
+    let failed = store.write([row("a", "1", Some("x"))]);
+    assert!(matches!(failed, Err(StoreError::Gone(_))), "{failed:?}");
+    store.probe().expect("made anew");
+    store.write([row("a", "1", Some("x"))]).expect("committed");
+    drop(store);
+    assert_eq!(shown(&open(directory.path()).1), ["a/1=x"]);
+}
+
+#[test]
 fn files_are_their_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = tempfile::tempdir().expect("a directory");
