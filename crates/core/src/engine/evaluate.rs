@@ -244,7 +244,8 @@ impl Engine {
                 .sources
                 .entry(labels.clone())
                 .or_insert_with(|| Sources {
-                    firing: Vec::new(),
+                    // Nearly always one.
+                    firing: Vec::with_capacity(1),
                     last: source,
                     end_reason: None,
                 });
@@ -377,7 +378,8 @@ impl Engine {
                 }
                 let labels = rule.def.final_labels(&state.labels);
                 let sources = known.entry(labels).or_insert_with(|| Sources {
-                    firing: Vec::new(),
+                    // Nearly always one.
+                    firing: Vec::with_capacity(1),
                     last: source,
                     end_reason: None,
                 });

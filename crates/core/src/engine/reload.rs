@@ -472,7 +472,7 @@ fn speak_of_refusals(alert_names: &BTreeSet<Arc<str>>) -> bool {
 fn notify_records(notify: &Notify) -> impl Iterator<Item = notify::Record> {
     let alerts = notify.alerts().map(|(no, row)| notify::Record::Alert {
         no,
-        row: Some(row.clone()),
+        row: Some(Arc::new(row.clone())),
     });
     let groups = notify.groups().map(|(no, row)| notify::Record::Group {
         no,
@@ -481,11 +481,11 @@ fn notify_records(notify: &Notify) -> impl Iterator<Item = notify::Record> {
     let log = notify.log().map(|(group, lane, row)| notify::Record::Told {
         group,
         lane: lane.clone(),
-        row: Some(row.clone()),
+        row: Some(Box::new(row.clone())),
     });
     let jobs = notify.jobs().map(|(no, row)| notify::Record::Job {
         no,
-        row: Some(row.clone()),
+        row: Some(Box::new(row.clone())),
     });
     alerts.chain(groups).chain(log).chain(jobs)
 }

@@ -59,13 +59,14 @@ impl Notify {
         for group in &groups {
             self.join(*group, no, now, out);
         }
-        let row = Some(AlertRow {
+        let row = AlertRow {
             labels: labels.clone(),
             starts_at: since,
             ends_at: None,
             end_reason: None,
             groups,
-        });
+        };
+        let row = Some(Arc::new(row));
         self.commit(Record::Alert { no, row }, out);
     }
 
@@ -76,12 +77,10 @@ impl Notify {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        let Some(mut row) = self.alerts.get(&no).cloned() else {
+        let Some(row) = self.alerts.get(&no).filter(|row| row.ends_at.is_some()) else {
             return;
         };
-        if row.ends_at.is_none() {
-            return;
-        }
+        let mut row = AlertRow::clone(row);
         row.starts_at = since;
         row.ends_at = None;
         row.end_reason = None;
@@ -99,7 +98,8 @@ impl Notify {
             .into_iter()
             .filter(|group| !row.groups.contains(group));
         let left: Vec<GroupNo> = left.collect();
-        self.commit(Record::Alert { no, row: Some(row) }, out);
+        let row = Some(Arc::new(row));
+        self.commit(Record::Alert { no, row }, out);
         for group in left {
             self.review_group(group, now, out);
         }
@@ -113,12 +113,10 @@ impl Notify {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        let Some(mut row) = self.alerts.get(&no).cloned() else {
+        let Some(row) = self.alerts.get(&no).filter(|row| row.ends_at.is_none()) else {
             return;
         };
-        if row.ends_at.is_some() {
-            return;
-        }
+        let mut row = AlertRow::clone(row);
         row.ends_at = Some(at);
         row.end_reason = reason.cloned();
         for group in &row.groups {
@@ -128,7 +126,8 @@ impl Notify {
             }
             self.touch(*group, now, out);
         }
-        self.commit(Record::Alert { no, row: Some(row) }, out);
+        let row = Some(Arc::new(row));
+        self.commit(Record::Alert { no, row }, out);
     }
 
     /// The groups of a label set by the current routes, sorted; makes those that are missing.

@@ -635,7 +635,13 @@ impl Notify {
             } else {
                 &mut slots.newest
             }) = Some(no);
-            self.commit(Record::Job { no, row: Some(job) }, out);
+            self.commit(
+                Record::Job {
+                    no,
+                    row: Some(Box::new(job)),
+                },
+                out,
+            );
             return;
         };
         out.push(Effect::Event(Event::Superseded {
@@ -646,7 +652,7 @@ impl Notify {
             self.unqueue(successor);
             next.attempts = next.attempts.max(job.attempts);
             next.next_try = next.next_try.max(job.next_try);
-            let row = Some(next);
+            let row = Some(Box::new(next));
             self.commit(Record::Job { no: successor, row }, out);
         }
         self.drop_job(no, out);

@@ -8,7 +8,7 @@ use stentor_lang::model::{Duration, Labels, Timestamp};
 use super::Notify;
 use super::lane::Lane;
 use super::numbers::{AlertNo, GroupNo, has};
-use super::record::{Effect, GroupRow, LaneKey, Record, ToldRow};
+use super::record::{AlertRow, Effect, GroupRow, LaneKey, Record, ToldRow};
 use crate::receiver::group_key;
 
 /// A group: its rows, and what is rebuilt from them and from the alerts' rows.
@@ -179,9 +179,9 @@ impl Notify {
         };
         let stays = row.ends_at.is_none() || row.groups.iter().any(|other| *other != group);
         let row = stays.then(|| {
-            let mut row = row.clone();
+            let mut row = AlertRow::clone(row);
             row.groups.retain(|other| *other != group);
-            row
+            Arc::new(row)
         });
         self.commit(Record::Alert { no: alert, row }, out);
     }

@@ -335,7 +335,13 @@ impl Notify {
             resolved: job.resolved.len(),
         }));
         let resolve = job.is_resolve();
-        self.commit(Record::Job { no, row: Some(job) }, out);
+        self.commit(
+            Record::Job {
+                no,
+                row: Some(Box::new(job)),
+            },
+            out,
+        );
         if let Some(slots) = self.lane_mut(group, &lane) {
             *(if resolve {
                 &mut slots.resolve
@@ -439,7 +445,7 @@ impl Notify {
     ) {
         let row = (!row.is_blank()).then_some(row);
         if self.told(group, lane) != row.as_ref() {
-            let lane = lane.clone();
+            let (lane, row) = (lane.clone(), row.map(Box::new));
             self.commit(Record::Told { group, lane, row }, out);
         }
     }

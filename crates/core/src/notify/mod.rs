@@ -64,7 +64,7 @@ pub struct Notify {
     options: Vec<Options>,
 
     // The durable rows, and what follows from them directly.
-    alerts: BTreeMap<AlertNo, AlertRow>,
+    alerts: BTreeMap<AlertNo, Arc<AlertRow>>,
     by_labels: LabelMap<AlertNo>,
     groups: BTreeMap<GroupNo, Group>,
     jobs: BTreeMap<JobNo, JobRow>,
@@ -123,19 +123,19 @@ impl Notify {
                 self.groups.entry(*no).or_default().row.clone_from(row);
                 self.forget_blank_group(*no);
             }
-            Record::Told { group, lane, row } => self.apply_told(*group, lane, row.as_ref()),
-            Record::Job { no, row: Some(row) } => drop(self.jobs.insert(*no, row.clone())),
+            Record::Told { group, lane, row } => self.apply_told(*group, lane, row.as_deref()),
+            Record::Job { no, row: Some(row) } => drop(self.jobs.insert(*no, JobRow::clone(row))),
             Record::Job { no, row: None } => drop(self.jobs.remove(no)),
             Record::Secret { .. } => {}
         }
     }
 
-    fn apply_alert(&mut self, no: AlertNo, row: Option<&AlertRow>) {
+    fn apply_alert(&mut self, no: AlertNo, row: Option<&Arc<AlertRow>>) {
         if let Some(row) = row {
             if let Some(old) = self.alerts.get_mut(&no) {
-                old.clone_from(row);
+                *old = Arc::clone(row);
             } else {
-                self.alerts.insert(no, row.clone());
+                self.alerts.insert(no, Arc::clone(row));
                 self.by_labels.insert(row.labels.clone(), no);
             }
         } else if let Some(old) = self.alerts.remove(&no) {
@@ -205,7 +205,13 @@ impl Notify {
             };
             row.created += by;
             row.next_try += by;
-            self.commit(Record::Job { no, row: Some(row) }, out);
+            self.commit(
+                Record::Job {
+                    no,
+                    row: Some(Box::new(row)),
+                },
+                out,
+            );
         }
         for attempt in self.attempts.values_mut() {
             attempt.deadline += by;
@@ -229,7 +235,7 @@ impl Notify {
             if let Some(refused) = &mut row.refused {
                 refused.at += by;
             }
-            let row = Some(row);
+            let row = Some(Box::new(row));
             self.commit(
                 Record::Told {
                     group: no,

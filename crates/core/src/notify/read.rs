@@ -20,7 +20,7 @@ impl Notify {
     /// An alert by its final labels, while it fires or some receiver still has to hear of its end.
     pub fn alert(&self, labels: &Labels) -> Option<(AlertNo, &AlertRow)> {
         let no = *self.by_labels.get(labels)?;
-        Some((no, self.alerts.get(&no)?))
+        Some((no, &**self.alerts.get(&no)?))
     }
 
     /// Whether an alert is known to fire.
@@ -31,7 +31,7 @@ impl Notify {
 
     /// All alerts by number.
     pub fn alerts(&self) -> impl Iterator<Item = (AlertNo, &AlertRow)> {
-        self.alerts.iter().map(|(no, row)| (*no, row))
+        self.alerts.iter().map(|(no, row)| (*no, &**row))
     }
 
     /// The receivers of an alert, in the order of their names.
@@ -51,7 +51,7 @@ impl Notify {
     pub fn members_of(&self, group: GroupNo) -> impl Iterator<Item = (AlertNo, &AlertRow)> {
         let members = self.groups.get(&group).map(|group| &group.members);
         let members = members.into_iter().flatten();
-        members.filter_map(|no| Some((*no, self.alerts.get(no)?)))
+        members.filter_map(|no| Some((*no, &**self.alerts.get(no)?)))
     }
 
     /// What the receivers know of each group.

@@ -175,7 +175,8 @@ impl JobRow {
     }
 }
 
-/// The new value of one durable entity, or its removal.
+/// The new value of one durable entity, or its removal. There is one for each alert that changes:
+/// what is rare and large is boxed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Record {
@@ -183,8 +184,8 @@ pub enum Record {
     Alert {
         /// Its number.
         no: AlertNo,
-        /// The row; `None` removes it.
-        row: Option<AlertRow>,
+        /// The row, shared with who keeps it; `None` removes it.
+        row: Option<Arc<AlertRow>>,
     },
     /// A group.
     Group {
@@ -200,14 +201,14 @@ pub enum Record {
         /// The receiver's integration.
         lane: LaneKey,
         /// The row; `None` removes it.
-        row: Option<ToldRow>,
+        row: Option<Box<ToldRow>>,
     },
     /// An undelivered notification.
     Job {
         /// Its number.
         no: JobNo,
         /// The row; `None` removes it.
-        row: Option<JobRow>,
+        row: Option<Box<JobRow>>,
     },
     /// Nothing refers to this version of a secret any more: the store removes it.
     Secret {

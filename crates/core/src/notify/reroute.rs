@@ -103,7 +103,8 @@ impl Notify {
             if let Some(mut row) = self.jobs.get(&no).filter(late).cloned() {
                 row.next_try = row.next_try.min(latest);
                 row.created = row.created.min(now);
-                self.commit(Record::Job { no, row: Some(row) }, out);
+                let row = Some(Box::new(row));
+                self.commit(Record::Job { no, row }, out);
             }
         }
         let told: Vec<(GroupNo, LaneKey, ToldRow)> = self
@@ -118,13 +119,13 @@ impl Notify {
             if let Some(refused) = &mut row.refused {
                 refused.at = refused.at.min(now);
             }
-            let row = Some(row);
+            let row = Some(Box::new(row));
             self.commit(Record::Told { group, lane, row }, out);
         }
     }
 
     fn restore_members(&mut self, out: &mut Vec<Effect>) {
-        let mut mended: Vec<(AlertNo, Option<AlertRow>)> = Vec::new();
+        let mut mended: Vec<(AlertNo, Option<Arc<AlertRow>>)> = Vec::new();
         for (no, row) in &self.alerts {
             let mut missing = false;
             for group in &row.groups {
@@ -142,11 +143,11 @@ impl Notify {
                 }
             }
             if missing || row.groups.is_empty() {
-                let mut row = row.clone();
+                let mut row = AlertRow::clone(row);
                 row.groups
                     .retain(|no| self.groups.get(no).is_some_and(|g| g.row.is_some()));
                 let gone = row.ends_at.is_some() && row.groups.is_empty();
-                mended.push((*no, (!gone).then_some(row)));
+                mended.push((*no, (!gone).then(|| Arc::new(row))));
             }
         }
         for (no, row) in mended {
@@ -160,7 +161,7 @@ impl Notify {
     /// no more.
     fn restore_told(&mut self, out: &mut Vec<Effect>) {
         let dry_run = self.settings.dry_run;
-        let mut mended: Vec<(GroupNo, LaneKey, Option<ToldRow>)> = Vec::new();
+        let mut mended: Vec<(GroupNo, LaneKey, Option<Box<ToldRow>>)> = Vec::new();
         for (no, group) in &self.groups {
             for (lane, row) in &group.told {
                 if group.row.is_none() || (row.dry && !dry_run) {
@@ -171,7 +172,7 @@ impl Notify {
                 known.firing = filter(&row.firing, |alert| group.members.contains(&alert));
                 known.maybe = filter(&row.maybe, |alert| group.members.contains(&alert));
                 if known != *row {
-                    let known = (!known.is_blank()).then_some(known);
+                    let known = (!known.is_blank()).then(|| Box::new(known));
                     mended.push((*no, lane.clone(), known));
                 }
             }
@@ -222,7 +223,9 @@ impl Notify {
             }
             let groups = self.place(no, &row, now, out);
             if groups != row.groups {
-                let row = Some(AlertRow { groups, ..row });
+                let mut row = AlertRow::clone(&row);
+                row.groups = groups;
+                let row = Some(Arc::new(row));
                 self.commit(Record::Alert { no, row }, out);
             }
         }
@@ -344,7 +347,13 @@ impl Notify {
             self.unqueue(no);
             if let Some(mut row) = self.jobs.get(&no).cloned() {
                 row.lane = to.clone();
-                self.commit(Record::Job { no, row: Some(row) }, out);
+                self.commit(
+                    Record::Job {
+                        no,
+                        row: Some(Box::new(row)),
+                    },
+                    out,
+                );
             }
         }
         if let Some(slots) = self.lane_mut(group, to) {
@@ -383,7 +392,7 @@ impl Notify {
                 if row != *old {
                     let needless = row.is_resolve() != old.is_resolve()
                         || (row.firing.is_empty() && row.resolved.is_empty());
-                    pruned.push((job, (!needless).then_some(row)));
+                    pruned.push((job, (!needless).then(|| Box::new(row))));
                 }
             }
         }
