@@ -7,12 +7,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration as Time;
 
 use reqwest::{StatusCode, Url};
+use stentor_core::engine::decode::{Caps, decode, decode_error, excerpt};
 use stentor_core::engine::{Answer, Query, QueryError, QueryErrorKind, QueryTime};
 use stentor_core::receiver::{Failure, HttpConfig};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::decode::{Caps, decode, decode_error, excerpt};
 use super::secrets::Inline;
 use super::transport::{
     BodyError, Redirects, Transports, describe, failure, header_map, read_body,

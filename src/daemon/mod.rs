@@ -8,7 +8,6 @@ mod accepted;
 mod client;
 mod clock;
 mod core;
-mod decode;
 mod dispatch;
 #[cfg(test)]
 mod fake;

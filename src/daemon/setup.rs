@@ -11,13 +11,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use stentor_core::check::lint;
 use stentor_core::config::{self, Config};
+use stentor_core::engine::decode::Caps;
 use stentor_core::engine::{Datasource, DatasourceRules, RuleSet, Setup};
 use stentor_core::notify::{Route, Routing};
 use stentor_core::rulefile::{self, Dialect, LoadOptions, RuleGroup};
 use stentor_lang::model::{Diagnostic, Level, SourceText};
 
 use super::client::Options as ClientOptions;
-use super::decode::Caps;
 use super::secrets::{self, Inline};
 use crate::cli::diagnostics::{Findings, Output, render};
 use crate::cli::files::{self, Unread};

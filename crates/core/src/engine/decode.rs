@@ -12,23 +12,24 @@ use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
     Visitor,
 };
-use stentor_core::engine::{Answer, AnswerData, QueryError, QueryErrorKind, QueryTime};
 use stentor_lang::model::{Labels, Sample, Series, Shape, Timestamp};
+
+use super::io::{Answer, AnswerData, QueryError, QueryErrorKind, QueryTime};
 
 /// What an answer may hold.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Caps {
+pub struct Caps {
     /// Series of one answer.
-    pub(crate) series: usize,
+    pub series: usize,
     /// Samples of one answer to a range query, over all series.
-    pub(crate) samples: usize,
+    pub samples: usize,
 }
 
 /// How much of a foreign text is repeated in an error.
 const EXCERPT_CHARS: usize = 200;
 
 /// Reads the body of a successful HTTP answer (status 2xx), or of one with an error in it.
-pub(crate) fn decode(
+pub fn decode(
     body: &[u8],
     time: QueryTime,
     known: Option<&Arc<Shape>>,
@@ -61,7 +62,7 @@ pub(crate) fn decode(
 }
 
 /// The message of an error answer, where the body is one of Prometheus' form.
-pub(crate) fn decode_error(body: &[u8]) -> Option<QueryError> {
+pub fn decode_error(body: &[u8]) -> Option<QueryError> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Failed {
@@ -74,7 +75,7 @@ pub(crate) fn decode_error(body: &[u8]) -> Option<QueryError> {
 }
 
 /// The beginning of a foreign text, for an error.
-pub(crate) fn excerpt(text: &str) -> String {
+pub fn excerpt(text: &str) -> String {
     match text.char_indices().nth(EXCERPT_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -637,5 +638,4 @@ impl<'de> Deserialize<'de> for Value {
 }
 
 #[cfg(test)]
-#[path = "decode_tests.rs"]
 mod tests;

@@ -12,6 +12,7 @@
 mod slots;
 mod gaps;
 mod io;
+pub mod decode;
 mod rules;
 mod record;
 mod group;
