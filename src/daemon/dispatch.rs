@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use stentor_core::engine::{Deliver, Input, Query, QueryError, QueryErrorKind};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio_util::sync::DropGuard;
 use tokio_util::task::TaskTracker;
 
@@ -24,19 +24,26 @@ pub(crate) type Clients = RwLock<Arc<BTreeMap<Arc<str>, Arc<Client>>>>;
 /// Starts the thread that asks the data sources. One thread is enough, because nothing on it waits
 /// or computes long, and asking from one thread takes less time than handing work between several.
 pub(crate) fn start_queries(
-    batches: UnboundedReceiver<Vec<Query>>,
-    clients: Arc<Clients>,
-    clock: Arc<Clock>,
-    inbox: Arc<Inbox>,
-    metrics: Arc<Metrics>,
-) -> std::io::Result<()> {
+    clients: &Arc<Clients>,
+    clock: &Arc<Clock>,
+    inbox: &Arc<Inbox>,
+    metrics: &Arc<Metrics>,
+) -> std::io::Result<UnboundedSender<Vec<Query>>> {
+    let (sender, batches) = mpsc::unbounded_channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let asking = queries(
+        batches,
+        Arc::clone(clients),
+        Arc::clone(clock),
+        Arc::clone(inbox),
+        Arc::clone(metrics),
+    );
     std::thread::Builder::new()
         .name("queries".to_owned())
-        .spawn(move || runtime.block_on(queries(batches, clients, clock, inbox, metrics)))?;
-    Ok(())
+        .spawn(move || runtime.block_on(asking))?;
+    Ok(sender)
 }
 
 /// Starts queries as they come, until the engine's thread ends.

@@ -36,8 +36,8 @@ use stentor_core::engine::{Action, Engine, Input, Record, Settings, Setup};
 use stentor_lang::model::Timestamp;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Mutex, mpsc};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Mutex;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use accepted::Accepted;
@@ -274,37 +274,20 @@ impl Daemon<'_> {
             // Nothing changes, but the alert about an earlier refusal ends.
             None => inbox.input(Input::Reload(Arc::clone(&setup))),
         }
-        let (queries, batches) = mpsc::unbounded_channel();
-        dispatch::start_queries(
-            batches,
-            clients,
-            Arc::clone(&clock),
-            Arc::clone(&inbox),
-            Arc::clone(&metrics),
-        )
-        .map_err(environment)?;
         let pulse = Arc::new(core::Pulse::default());
         let thread = core::Core {
             engine,
             clock: Arc::clone(&clock),
             inbox: Arc::clone(&inbox),
             outlets: core::Outlets {
-                queries,
+                queries: dispatch::start_queries(&clients, &clock, &inbox, &metrics)
+                    .map_err(environment)?,
                 store: store.clone(),
                 events: observer::start(Arc::clone(&metrics)).map_err(environment)?,
             },
             pulse: Arc::clone(&pulse),
         };
-        let core = std::thread::Builder::new()
-            .name("engine".to_owned())
-            .spawn({
-                let alive = broken.clone().drop_guard();
-                move || {
-                    let _alive = alive;
-                    thread.run(first);
-                }
-            })
-            .map_err(environment)?;
+        let core = start_core(thread, first, broken.clone().drop_guard()).map_err(environment)?;
         let app = App {
             inbox: Arc::clone(&inbox),
             clock,
@@ -325,6 +308,19 @@ impl Daemon<'_> {
         };
         Ok((parts, Arc::new(app)))
     }
+}
+
+/// Starts the engine's thread.
+fn start_core(
+    core: core::Core,
+    first: Vec<Action>,
+    alive: DropGuard,
+) -> std::io::Result<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name("engine".to_owned());
+    thread.spawn(move || {
+        let _alive = alive;
+        core.run(first);
+    })
 }
 
 /// A dry run would mark what receivers were really told of as resolved, and tell nobody.

@@ -19,6 +19,7 @@ use stentor_lang::model::{Diagnostic, Level, SourceText};
 
 use super::client::Options as ClientOptions;
 use super::secrets::{self, Inline};
+use super::transport::unsupported;
 use crate::cli::diagnostics::{Findings, Output, render};
 use crate::cli::files::{self, Unread};
 
@@ -190,6 +191,7 @@ pub(crate) fn prepare(
     if findings.iter().any(Findings::has_errors) {
         return Err(shown(&findings));
     }
+    refuse_unsupported(&config)?;
     let effective = config.to_yaml();
     let nobody = || Routing::new(Route::new("nobody".into()), [], None);
     Ok(Prepared {
@@ -206,6 +208,26 @@ pub(crate) fn prepare(
         sources,
         notes: findings.iter().flat_map(one_lines).collect(),
     })
+}
+
+/// Refuses what no HTTP client here can do.
+fn refuse_unsupported(config: &Config) -> Result<(), String> {
+    let mut problems = Vec::new();
+    for datasource in &config.datasources {
+        let why = unsupported(&datasource.http);
+        problems.extend(why.map(|why| format!("datasource {}: {why}", datasource.name)));
+    }
+    let routing = config.routing.iter();
+    let receivers = routing.flat_map(|routing| routing.receivers().values());
+    for integration in receivers.flat_map(|receiver| &receiver.integrations) {
+        let why = unsupported(&integration.http);
+        problems.extend(why.map(|why| format!("receiver {}: {why}", integration.key)));
+    }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems.join("\n"))
+    }
 }
 
 fn of_config(found: &config::Findings, texts: &config::Sources) -> Vec<Findings> {

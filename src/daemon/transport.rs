@@ -102,18 +102,22 @@ fn build(
         .map_err(|error| describe(&error.without_url()))
 }
 
+/// What the settings ask for and no client can do.
+pub(crate) fn unsupported(config: &HttpConfig) -> Option<&'static str> {
+    config.tls.server_name.as_ref().map(|_| {
+        "`tls_config.server_name` is not built yet: leave it out, and use the certificate's name \
+         in the URL"
+    })
+}
+
 fn with_tls(
     mut builder: reqwest::ClientBuilder,
     config: &HttpConfig,
     secrets: &SecretBundle,
 ) -> Result<reqwest::ClientBuilder, String> {
     let tls = &config.tls;
-    if tls.server_name.is_some() {
-        return Err(
-            "`tls_config.server_name` is not supported yet; leave it out and use the \
-                    name of the certificate in the URL"
-                .to_owned(),
-        );
+    if let Some(why) = unsupported(config) {
+        return Err(why.to_owned());
     }
     let pem = |field: &str| secrets.required(field).map_err(|error| error.to_string());
     if tls.ca.is_some() {

@@ -71,7 +71,8 @@ pub fn decode_error(body: &[u8]) -> Option<QueryError> {
         error: Option<String>,
     }
     let failed: Failed = serde_json::from_slice(body).ok()?;
-    (failed.status == "error").then(|| refused(failed.error_type.as_deref(), failed.error))
+    (failed.status == "error")
+        .then(|| refused(failed.error_type.as_deref(), failed.error.as_deref()))
 }
 
 /// The beginning of a foreign text, for an error.
@@ -82,6 +83,20 @@ pub fn excerpt(text: &str) -> String {
     }
 }
 
+/// A foreign text without what would end or change a line of a log.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let (escaped, plain) = if c.is_control() {
+                (Some(c.escape_default()), None)
+            } else {
+                (None, Some(c))
+            };
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}
+
 fn malformed(message: String) -> QueryError {
     QueryError {
         kind: QueryErrorKind::Malformed,
@@ -89,13 +104,13 @@ fn malformed(message: String) -> QueryError {
     }
 }
 
-fn refused(error_type: Option<&str>, error: Option<String>) -> QueryError {
+fn refused(error_type: Option<&str>, error: Option<&str>) -> QueryError {
     let kind = match error_type {
         Some("timeout" | "canceled") => QueryErrorKind::Timeout,
         _ => QueryErrorKind::Refused,
     };
-    let error_type = excerpt(error_type.unwrap_or("error"));
-    let error = excerpt(&error.unwrap_or_else(|| "no reason given".to_owned()));
+    let error_type = one_line(&excerpt(error_type.unwrap_or("error")));
+    let error = one_line(&excerpt(error.unwrap_or("no reason given")));
     QueryError {
         kind,
         message: format!("the data source refused the query: {error_type}: {error}"),
@@ -139,7 +154,7 @@ impl Envelope {
     ) -> Result<Answer, QueryError> {
         match self.status.as_str() {
             "success" => {}
-            "error" => return Err(refused(self.error_type.as_deref(), self.error)),
+            "error" => return Err(refused(self.error_type.as_deref(), self.error.as_deref())),
             other => {
                 return Err(malformed(format!(
                     "the answer has the status {:?}, expected \"success\" or \"error\"",
@@ -159,7 +174,7 @@ impl Envelope {
                 warning.starts_with("PromQL warning") || warning.starts_with("PromQL info")
             });
         let partial = if !doubts.is_empty() {
-            Some(excerpt(&doubts.join("; ")).into())
+            Some(one_line(&excerpt(&doubts.join("; "))).into())
         } else if self.is_partial {
             Some("the data source marked the answer as partial".into())
         } else {

@@ -225,6 +225,12 @@ fn what_is_no_answer_is_an_error() {
 }
 
 #[test]
+fn no_text_of_a_data_source_ends_a_line_of_the_log() {
+    let body = r#"{"status":"error","errorType":"a\nb","error":"c\u001b[1m"}"#;
+    check_error(body, "refused", r"a\nb: c\u{1b}[1m");
+}
+
+#[test]
 fn a_cut_answer_is_an_error_at_every_byte() {
     let scalar = r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#;
     let empty = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
