@@ -1,6 +1,7 @@
 //! Files that users name: found by patterns, and read as text. What cannot be read is a finding with
 //! its place, so that one bad file hides no other.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use stentor_lang::model::{Diagnostic, SourceText, Span};
@@ -27,11 +28,14 @@ pub(crate) enum Unread {
 pub(crate) fn read(path: &Path) -> Result<SourceText, Unread> {
     let name = path.display().to_string();
     let unopened = |why: &dyn std::fmt::Display| Unread::Unopened(format!("{name}: {why}"));
-    let length = std::fs::metadata(path).map(|metadata| metadata.len());
-    if length.is_ok_and(|length| length > LONGEST_FILE) {
+    let mut bytes = Vec::new();
+    // A device has no length, and no end.
+    std::fs::File::open(path)
+        .and_then(|file| file.take(LONGEST_FILE + 1).read_to_end(&mut bytes))
+        .map_err(|error| unopened(&error))?;
+    if bytes.len() as u64 > LONGEST_FILE {
         return Err(unopened(&format!("longer than {LONGEST_FILE} bytes")));
     }
-    let bytes = std::fs::read(path).map_err(|error| unopened(&error))?;
     String::from_utf8(bytes)
         .map(|text| SourceText::new(name.as_str(), text))
         .map_err(|error| {
