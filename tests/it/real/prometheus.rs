@@ -22,14 +22,14 @@ pub(super) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one with these rule files, or says SKIPPED.
-    pub(super) fn start(rule_files: &[PathBuf]) -> Option<Self> {
+    /// Starts one with these rule files, evaluated at this interval, or says SKIPPED.
+    pub(super) fn start(rule_files: &[PathBuf], interval: &str) -> Option<Self> {
         let program = peers::need("prometheus")?;
         let folder = tempfile::tempdir().expect("a folder");
         let files = serde_json::to_string(rule_files).expect("paths as JSON, which is YAML");
         // Out of order, so that history can be pushed after newer samples of other series.
         let config = format!(
-            "global: {{evaluation_interval: 1s}}\nrule_files: {files}\n\
+            "global: {{evaluation_interval: {interval}}}\nrule_files: {files}\n\
              storage: {{tsdb: {{out_of_order_time_window: 1d}}}}\n"
         );
         std::fs::write(folder.path().join("prometheus.yml"), config).expect("a file");

@@ -23,7 +23,7 @@ impl Scene {
     /// 50,000 connections for an hour, and Stentor with these rules: critical to PagerDuty, all else
     /// to Slack, and nothing to tell. None where there is no Prometheus to be had.
     pub(super) fn start(rules: &str) -> Option<Self> {
-        let prometheus = Prometheus::start(&[])?;
+        let prometheus = Prometheus::start(&[], "1s")?;
         let backend = Backend::start(&prometheus, 50_000);
         let sink = Sink::start();
         let config = format!(
