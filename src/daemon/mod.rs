@@ -85,6 +85,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     transport::install_crypto();
     let clock = Arc::new(Clock::system());
     let loaded = setup::load(&options.from, None);
+    if let Err(errors) = &loaded
+        && !Sqlite::is_there(&options.storage)
+    {
+        return Err(Failure::Config(errors.clone()));
+    }
     let label = clock.now().rfc3339().replace(':', "");
     let opened = Sqlite::open(&options.storage, &label, store::LOCK_WAIT);
     let (mut store, rows) = match (opened, &loaded) {
@@ -100,7 +105,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     }
     let accepted = Accepted::find(&rows.rows);
     let (prepared, errors) = choose(loaded, accepted.as_ref(), &options.from, &mut store)?;
+    // Notifications and readers: data sources are asked by a thread of their own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
         .enable_all()
         .build()
         .map_err(environment)?;
@@ -245,7 +252,8 @@ impl Daemon<'_> {
             draining: Arc::clone(&draining),
             _alive: broken.clone().drop_guard(),
         };
-        let (store, store_thread) = writer::start(store, deliveries).map_err(environment)?;
+        let (store, store_thread) =
+            writer::start(store, deliveries, writer::PROBE_INTERVAL).map_err(environment)?;
         let sender = Arc::new(Sender::new(store.clone(), Arc::default(), dry_run));
         slot.fill(Arc::clone(&sender));
 

@@ -20,7 +20,7 @@ impl writer::Outlet for Silent {
 
 fn sender(directory: &Path, secrets: &[(&str, &str)], dry_run: bool) -> Sender {
     let (store, _) = Sqlite::open(directory, "now", Duration::ZERO).expect("opened");
-    let (handle, _) = writer::start(store, Silent).expect("started");
+    let (handle, _) = writer::start(store, Silent, writer::PROBE_INTERVAL).expect("started");
     Sender::new(handle, inline(secrets), dry_run)
 }
 

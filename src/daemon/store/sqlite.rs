@@ -86,6 +86,11 @@ impl Sqlite {
         }
     }
 
+    /// Whether a directory holds a store.
+    pub(crate) fn is_there(directory: &Path) -> bool {
+        directory.join(DATABASE).exists()
+    }
+
     /// For tests: the database itself.
     #[cfg(test)]
     pub(super) fn connection(&self) -> &Connection {

@@ -2,6 +2,8 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use stentor_core::engine::Record;
+
 use super::sqlite::SCHEMA_VERSION;
 use super::*;
 
@@ -321,7 +323,7 @@ async fn a_store_that_fails_is_told_once_and_holds_up_nothing() {
         failing: false,
         log: log.clone(),
     };
-    let (handle, thread) = writer::start(store, Log(log)).expect("started");
+    let (handle, thread) = writer::start(store, Log(log), writer::PROBE_INTERVAL).expect("started");
     let change = |text: &str| writer::Job::Change(row("a", text, None));
     // The answer to a question about a secret says that what stands before it is done.
     handle.send(change("one"));
@@ -343,4 +345,42 @@ async fn a_store_that_fails_is_told_once_and_holds_up_nothing() {
             "failed: the store is damaged: full"
         ]
     );
+}
+
+#[tokio::test]
+async fn a_store_that_is_back_takes_all_rows_anew_and_nothing_before_them() {
+    let (log, lines) = channel();
+    let (fail, fails) = channel();
+    let store = Unsteady {
+        fails,
+        failing: false,
+        log: log.clone(),
+    };
+    let (handle, thread) = writer::start(store, Log(log), Duration::ZERO).expect("started");
+    fail.send(true).expect("sent");
+    handle.send(writer::Job::Change(row("a", "lost", None)));
+    let mut seen = Vec::new();
+    let mut wait_for = |line: &str| {
+        while seen.last().is_none_or(|last| last != line) {
+            seen.push(lines.recv_timeout(Duration::from_secs(20)).expect("a line"));
+        }
+    };
+    wait_for("failed: the store is damaged: full");
+    fail.send(false).expect("sent");
+    wait_for("recovered");
+    handle.send(writer::Job::Change(row("a", "old", None)));
+    handle.send(writer::Job::Commit {
+        records: vec![Record::Accepted { text: "t".into() }],
+        all: true,
+        deliveries: Vec::new(),
+    });
+    handle.send(writer::Job::Stop);
+    thread.join().expect("ended");
+    wait_for("committed");
+    let written = seen.iter().filter(|line| line.starts_with("commit ["));
+    let written: Vec<_> = written.collect();
+    assert_eq!(written.len(), 1, "{seen:?}");
+    // What was in the same group before is forgotten with all the rest.
+    let all = r#"ForgetRows, Row(Row { table: "accepted""#;
+    assert!(written[0].contains(all), "{written:?}");
 }

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::{Change, Store, StoreError};
 
 /// How often a store that failed is tried again.
-const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+pub(crate) const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Jobs that are made durable in one transaction at most: a limit on what one failure takes along.
 const GROUP_LIMIT: usize = 1024;
@@ -89,6 +89,7 @@ impl Handle {
 pub(crate) fn start(
     store: impl Store + 'static,
     outlet: impl Outlet,
+    probe_interval: Duration,
 ) -> std::io::Result<(Handle, JoinHandle<()>)> {
     let (sender, receiver) = channel();
     let thread = std::thread::Builder::new()
@@ -97,6 +98,7 @@ pub(crate) fn start(
             let mut writer = Writer {
                 store,
                 outlet,
+                probe_interval,
                 state: State::Good,
             };
             writer.run(&receiver);
@@ -115,6 +117,7 @@ enum State {
 struct Writer<S, O> {
     store: S,
     outlet: O,
+    probe_interval: Duration,
     state: State,
 }
 
@@ -152,7 +155,7 @@ impl<S: Store, O: Outlet> Writer<S, O> {
             self.state = State::Stale;
             self.outlet.news(News::Recovered);
         } else {
-            self.state = State::Failed(Instant::now() + PROBE_INTERVAL);
+            self.state = State::Failed(Instant::now() + self.probe_interval);
         }
     }
 
@@ -224,7 +227,7 @@ impl<S: Store, O: Outlet> Writer<S, O> {
             Err(error) => error,
         };
         if !matches!(self.state, State::Failed(_)) {
-            self.state = State::Failed(Instant::now() + PROBE_INTERVAL);
+            self.state = State::Failed(Instant::now() + self.probe_interval);
             self.outlet.news(News::Failed(error.to_string()));
         }
         None
