@@ -2,6 +2,7 @@
 //! prints them, label sets, matchers, series and shapes. Nothing here parses a language or decides.
 
 pub mod diagnostic;
+pub mod histogram;
 pub mod labels;
 pub mod matcher;
 pub mod number;

@@ -1,5 +1,5 @@
 //! PromQL as Prometheus 3.14 reads it: words, a tree with the place of every node, checks of types,
-//! and a printer that writes what Prometheus writes. Nothing here evaluates.
+//! a printer that writes what Prometheus writes, and an evaluator over any store of series.
 //!
 //! Why not the published parser: its trees and errors have no places, and it lacks the grammar that
 //! came after Prometheus 3.8.
@@ -14,6 +14,9 @@ mod printer;
 mod query;
 mod token;
 mod types;
+pub mod store;
+pub mod memory;
+pub mod eval;
 
 pub use ast::{Expr, ValueType};
 

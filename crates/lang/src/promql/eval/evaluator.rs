@@ -1,0 +1,324 @@
+//! One query: its steps, what its nodes share, and which module evaluates which node.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::column::{Column, Rows, Series, Steps};
+use super::{
+    Annotations, Answer, EvalError, EvalOptions, RangeSeries, SampleValue, Severity, Stats, Value,
+    VectorSample, select,
+};
+use crate::model::{Duration, LabelMap, Labels, METRIC_NAME, Sample, Span, Timestamp};
+use crate::promql::ast::{Expr, ValueType};
+use crate::promql::store::{SeriesStore, is_stale};
+
+/// The most steps of a query or subquery: a column of them takes 8 MB.
+const MAX_STEPS: i64 = 1_000_000;
+
+pub(super) fn instant(
+    expr: &Expr,
+    store: &dyn SeriesStore,
+    at: Timestamp,
+    options: &EvalOptions,
+) -> Result<Answer, EvalError> {
+    let shared = Shared::default();
+    let ev = Evaluator {
+        store,
+        options,
+        steps: Steps::one(at),
+        query: Bounds {
+            start: at,
+            end: at,
+            step: Duration::from_millis(0),
+        },
+        shared: &shared,
+    };
+    let value = match expr.value_type() {
+        ValueType::Scalar => Value::Scalar(Sample {
+            at,
+            value: ev.scalar(expr)?[0],
+        }),
+        ValueType::String => Value::String(at, ev.text(expr)?),
+        ValueType::Vector => Value::Vector(ev.vector_at(expr, at)?),
+        ValueType::Matrix => Value::Matrix(select::matrix(&ev, expr)?),
+    };
+    Ok(shared.answer(value))
+}
+
+pub(super) fn range(
+    expr: &Expr,
+    store: &dyn SeriesStore,
+    start: Timestamp,
+    end: Timestamp,
+    step: Duration,
+    options: &EvalOptions,
+) -> Result<Answer, EvalError> {
+    let shared = Shared::default();
+    let ev = Evaluator {
+        store,
+        options,
+        steps: checked_steps(start, end, step, expr.span())?,
+        query: Bounds { start, end, step },
+        shared: &shared,
+    };
+    let value = match expr.value_type() {
+        ValueType::Scalar => {
+            let floats = ev.scalar(expr)?;
+            let series = Series {
+                labels: Labels::default(),
+                drop_name: false,
+                column: Column {
+                    floats,
+                    histograms: Vec::new(),
+                },
+            };
+            vec![ev.range_series(series)]
+        }
+        ValueType::Vector => {
+            let mut all = Vec::new();
+            for series in ev.collect(expr)? {
+                if !series.column.is_empty() {
+                    all.push(ev.range_series(series));
+                }
+            }
+            all.sort_by(|a, b| a.labels.cmp(&b.labels));
+            all
+        }
+        other => {
+            let message = format!(
+                "invalid expression type {:?} for range query, must be Scalar or instant Vector",
+                other.documented()
+            );
+            return Err(EvalError {
+                message,
+                span: expr.span(),
+            });
+        }
+    };
+    Ok(shared.answer(Value::Matrix(value)))
+}
+
+/// The steps of a range, if they are not too many.
+pub(super) fn checked_steps(
+    start: Timestamp,
+    end: Timestamp,
+    step: Duration,
+    span: Span,
+) -> Result<Steps, EvalError> {
+    let error = |message: String| Err(EvalError { message, span });
+    if step.millis() <= 0 {
+        return error("zero or negative step: give a positive duration".into());
+    }
+    let length = i128::from(end.millis()) - i128::from(start.millis());
+    if length / i128::from(step.millis()) >= i128::from(MAX_STEPS) {
+        return error(format!(
+            "more than {MAX_STEPS} steps: use a longer step or a shorter range"
+        ));
+    }
+    Ok(Steps::over(start, end, step))
+}
+
+/// The range of the whole query: what `@ start()`, `@ end()`, `step()` and `range()` mean, also inside
+/// subqueries.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub start: Timestamp,
+    pub end: Timestamp,
+    /// Zero in an instant query.
+    pub step: Duration,
+}
+
+/// What all nodes of a query write to.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    annotations: Mutex<Annotations>,
+    series: AtomicUsize,
+    samples: AtomicUsize,
+}
+
+impl Shared {
+    pub(super) fn note(&self, severity: Severity, message: impl Into<String>, span: Span) {
+        let mut annotations = self
+            .annotations
+            .lock()
+            .expect("invariant: no holder panics");
+        annotations.add(severity, message, span);
+    }
+
+    /// Counts a series that was read.
+    pub(super) fn count(&self, samples: usize) {
+        self.series.fetch_add(1, Ordering::Relaxed);
+        self.samples.fetch_add(samples, Ordering::Relaxed);
+    }
+
+    fn answer(self, value: Value) -> Answer {
+        Answer {
+            value,
+            annotations: self
+                .annotations
+                .into_inner()
+                .expect("invariant: no holder panics"),
+            stats: Stats {
+                series: self.series.into_inner(),
+                samples: self.samples.into_inner(),
+            },
+        }
+    }
+}
+
+/// Evaluates nodes at its steps. A subquery has an evaluator of its own, with other steps.
+#[derive(Clone, Copy)]
+pub(super) struct Evaluator<'a> {
+    pub store: &'a dyn SeriesStore,
+    pub options: &'a EvalOptions,
+    pub steps: Steps,
+    pub query: Bounds,
+    pub shared: &'a Shared,
+}
+
+impl<'a> Evaluator<'a> {
+    /// The same query at other steps.
+    pub(super) fn at_steps(&self, steps: Steps) -> Self {
+        Self { steps, ..*self }
+    }
+
+    /// The series of an instant vector, one after the other. No two have the same final labels and a
+    /// value at the same step.
+    pub(super) fn rows<'e>(&self, expr: &'e Expr) -> Result<Rows<'e>, EvalError>
+    where
+        'a: 'e,
+    {
+        match expr {
+            Expr::Paren(paren) => self.rows(&paren.expr),
+            Expr::Vector(selector) => select::vector(*self, selector),
+            other => Err(not_built(other)),
+        }
+    }
+
+    /// All series of an instant vector.
+    pub(super) fn collect(&self, expr: &Expr) -> Result<Vec<Series>, EvalError> {
+        self.rows(expr)?.collect()
+    }
+
+    /// A number for each step.
+    pub(super) fn scalar(&self, expr: &Expr) -> Result<Vec<f64>, EvalError> {
+        match expr {
+            Expr::Paren(paren) => self.scalar(&paren.expr),
+            Expr::Number(number) => Ok(vec![number.value; self.steps.count]),
+            other => Err(not_built(other)),
+        }
+    }
+
+    /// A text.
+    #[expect(clippy::unused_self, reason = "as its siblings")]
+    pub(super) fn text(&self, expr: &Expr) -> Result<String, EvalError> {
+        match expr.unwrap_parens() {
+            Expr::String(text) => Ok(text.value.clone()),
+            other => Err(not_built(other)),
+        }
+    }
+
+    /// Makes the labels of a series those that the rest of the expression sees. To be called before
+    /// anyone looks at the labels.
+    pub(super) fn settle(&self, series: &mut Series) {
+        if series.drop_name && !self.options.delayed_name_removal {
+            series.labels = self.without_name(&series.labels);
+            series.drop_name = false;
+        }
+    }
+
+    fn without_name(&self, labels: &Labels) -> Labels {
+        let labels = labels.without(METRIC_NAME);
+        if self.options.type_and_unit_labels {
+            labels.without("__type__").without("__unit__")
+        } else {
+            labels
+        }
+    }
+
+    /// Puts together series that have the same labels and values at different steps.
+    ///
+    /// # Errors
+    /// Two of them have a value at the same step.
+    pub(super) fn merge(&self, all: Vec<Series>, span: Span) -> Result<Vec<Series>, EvalError> {
+        let mut merged: LabelMap<Series> = LabelMap::default();
+        for mut series in all {
+            self.settle(&mut series);
+            match merged.entry(series.labels.clone()) {
+                indexmap::map::Entry::Vacant(entry) => drop(entry.insert(series)),
+                indexmap::map::Entry::Occupied(mut entry) => {
+                    merge_columns(&mut entry.get_mut().column, &series.column, span)?;
+                }
+            }
+        }
+        Ok(merged.into_values().collect())
+    }
+
+    fn vector_at(&self, expr: &Expr, at: Timestamp) -> Result<Vec<VectorSample>, EvalError> {
+        let mut samples = Vec::new();
+        for series in self.collect(expr)? {
+            let value = match series.column.histogram(0) {
+                Some(histogram) => SampleValue::Histogram(histogram.clone()),
+                None if is_stale(series.column.floats[0]) => continue,
+                None => SampleValue::Float(series.column.floats[0]),
+            };
+            let labels = self.final_labels(&series);
+            samples.push(VectorSample { labels, at, value });
+        }
+        Ok(samples)
+    }
+
+    fn final_labels(&self, series: &Series) -> Labels {
+        if series.drop_name {
+            self.without_name(&series.labels)
+        } else {
+            series.labels.clone()
+        }
+    }
+
+    fn range_series(&self, series: Series) -> RangeSeries {
+        let labels = self.final_labels(&series);
+        let at = |index| Timestamp::from_millis(self.steps.at(index));
+        let column = series.column;
+        let floats = column.floats.iter().enumerate();
+        let floats = floats.filter(|(_, value)| !is_stale(**value));
+        let histograms = column.histograms.into_iter().enumerate();
+        RangeSeries {
+            labels,
+            floats: floats
+                .map(|(index, value)| Sample {
+                    at: at(index),
+                    value: *value,
+                })
+                .collect(),
+            histograms: histograms
+                .filter_map(|(index, h)| Some((at(index), h?)))
+                .collect(),
+        }
+    }
+}
+
+fn merge_columns(into: &mut Column, from: &Column, span: Span) -> Result<(), EvalError> {
+    for index in 0..from.floats.len() {
+        if !from.is_present(index) {
+            continue;
+        }
+        if into.is_present(index) {
+            let message = "vector cannot contain metrics with the same labelset".into();
+            return Err(EvalError { message, span });
+        }
+        into.floats[index] = from.floats[index];
+        if let Some(histogram) = from.histogram(index) {
+            into.set_histogram(index, histogram.clone());
+        }
+    }
+    Ok(())
+}
+
+/// While the evaluator grows: names what is missing.
+fn not_built(expr: &Expr) -> EvalError {
+    EvalError {
+        message: format!("evaluating {expr} is not built yet"),
+        span: expr.span(),
+    }
+}
