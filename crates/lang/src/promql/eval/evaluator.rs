@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::column::{Column, Rows, Series, Steps};
 use super::{
     Annotations, Answer, EvalError, EvalOptions, RangeSeries, SampleValue, Severity, Stats, Value,
-    VectorSample, select,
+    VectorSample, aggregate, binary, call, select, unary, window,
 };
 use crate::model::{Duration, LabelMap, Labels, METRIC_NAME, Sample, Span, Timestamp};
 use crate::promql::ast::{Expr, ValueType};
@@ -191,7 +191,12 @@ impl<'a> Evaluator<'a> {
         match expr {
             Expr::Paren(paren) => self.rows(&paren.expr),
             Expr::Vector(selector) => select::vector(*self, selector),
-            other => Err(not_built(other)),
+            Expr::Call(call) if window::is_over_range(call) => window::rows(*self, call),
+            Expr::Call(call) => call::rows(*self, call),
+            Expr::Aggregate(aggregate) => aggregate::rows(*self, aggregate),
+            Expr::Binary(binary) => binary::rows(*self, binary),
+            Expr::Unary(unary) => unary::rows(*self, unary),
+            other => Err(mistyped(other)),
         }
     }
 
@@ -205,7 +210,10 @@ impl<'a> Evaluator<'a> {
         match expr {
             Expr::Paren(paren) => self.scalar(&paren.expr),
             Expr::Number(number) => Ok(vec![number.value; self.steps.count]),
-            other => Err(not_built(other)),
+            Expr::Call(call) => call::scalar(*self, call),
+            Expr::Binary(binary) => binary::scalar(*self, binary),
+            Expr::Unary(unary) => unary::scalar(*self, unary),
+            other => Err(mistyped(other)),
         }
     }
 
@@ -214,7 +222,7 @@ impl<'a> Evaluator<'a> {
     pub(super) fn text(&self, expr: &Expr) -> Result<String, EvalError> {
         match expr.unwrap_parens() {
             Expr::String(text) => Ok(text.value.clone()),
-            other => Err(not_built(other)),
+            other => Err(mistyped(other)),
         }
     }
 
@@ -315,10 +323,21 @@ fn merge_columns(into: &mut Column, from: &Column, span: Span) -> Result<(), Eva
     Ok(())
 }
 
+/// The parser lets no such tree pass; a tree put together elsewhere ends here.
+fn mistyped(expr: &Expr) -> EvalError {
+    EvalError {
+        message: format!(
+            "{expr} is a {}, which cannot stand here",
+            expr.value_type().documented()
+        ),
+        span: expr.span(),
+    }
+}
+
 /// While the evaluator grows: names what is missing.
-fn not_built(expr: &Expr) -> EvalError {
+pub(super) fn not_built(expr: &dyn std::fmt::Display, span: Span) -> EvalError {
     EvalError {
         message: format!("evaluating {expr} is not built yet"),
-        span: expr.span(),
+        span,
     }
 }

@@ -4,11 +4,16 @@
 //! series holds one value for each step. So a range query passes over the samples of each series once, and an
 //! instant query is one with a single step. Nothing here does I/O or reads a clock.
 
+mod aggregate;
 mod annotation;
+mod binary;
+mod call;
 mod column;
 mod evaluator;
 mod select;
+mod unary;
 mod value;
+mod window;
 
 pub use annotation::{Annotation, Annotations, Severity};
 pub use value::{Answer, RangeSeries, SampleValue, Stats, Value, VectorSample};
