@@ -1,112 +1,263 @@
 //! A store that holds its series in memory: what tests and fixtures are loaded into, and what rules write
 //! their results to.
+//!
+//! A number takes 8 bytes where many series have the same times, as scraped and generated ones do:
+//! these are held once.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::store::{SampleBuffer, Samples, SeriesId, SeriesStore, StoredSeries};
 use crate::model::histogram::Histogram;
 use crate::model::{LabelMap, Labels, METRIC_NAME, MatchOp, Timestamp};
 use crate::regex::LabelMatcher;
 
+/// How many lists of times are remembered to be shared. A fixture has about one for each interval
+/// of its sources, and those come together.
+const SHARED_CLOCKS: usize = 16;
+
 /// Series in memory. Series are only added, never removed.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
-    series: LabelMap<SampleBuffer>,
-    /// The series of each metric name, by index.
-    by_name: BTreeMap<String, Vec<usize>>,
+    series: LabelMap<Columns>,
+    by_name: BTreeMap<String, Family>,
+    /// Lists of times that may fit the next series, the newest last.
+    clocks: Vec<Arc<[i64]>>,
+}
+
+/// The samples of a series: [`SampleBuffer`], but for the times.
+#[derive(Debug, Clone, Default)]
+struct Columns {
+    times: Times,
+    values: Vec<f64>,
+    histograms: Vec<Option<Arc<Histogram>>>,
+    starts: Vec<i64>,
+}
+
+#[derive(Debug, Clone)]
+enum Times {
+    Own(Vec<i64>),
+    /// The first so many of a list that others have too.
+    Shared(Arc<[i64]>, usize),
+}
+
+/// The series of a metric name, by index.
+#[derive(Debug, Clone, Default)]
+struct Family {
+    members: Vec<usize>,
+    /// The members by their labels; made when it is first asked for after a series came.
+    sorted: OnceLock<Vec<usize>>,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self::Own(Vec::new())
+    }
+}
+
+impl Times {
+    fn as_slice(&self) -> &[i64] {
+        match self {
+            Self::Own(times) => times,
+            Self::Shared(times, count) => &times[..*count],
+        }
+    }
+
+    fn own(&mut self) -> &mut Vec<i64> {
+        if let Self::Shared(times, count) = self {
+            *self = Self::Own(times[..*count].to_vec());
+        }
+        match self {
+            Self::Own(times) => times,
+            Self::Shared(..) => unreachable!("invariant: made own above"),
+        }
+    }
+}
+
+impl Columns {
+    fn as_samples(&self) -> Samples<'_> {
+        Samples {
+            times: self.times.as_slice(),
+            values: &self.values,
+            histograms: &self.histograms,
+            starts: &self.starts,
+        }
+    }
+
+    /// The index of the sample at a time, made if it is not there.
+    fn place(&mut self, at: i64) -> usize {
+        let times = self.times.as_slice();
+        let index = match times.last() {
+            Some(&last) if last >= at => match times.binary_search(&at) {
+                Ok(index) => return index,
+                Err(index) => index,
+            },
+            _ => times.len(),
+        };
+        self.times.own().insert(index, at);
+        self.values.insert(index, 0.0);
+        if !self.histograms.is_empty() {
+            self.histograms.insert(index, None);
+        }
+        if !self.starts.is_empty() {
+            self.starts.insert(index, 0);
+        }
+        index
+    }
 }
 
 impl MemoryStore {
     /// Adds a number. A sample that is already there at that time is replaced; one from before the
     /// newest is put where it belongs.
     pub fn push(&mut self, labels: &Labels, at: Timestamp, value: f64) {
-        let (buffer, index) = self.slot(labels, at);
-        buffer.values[index] = value;
-        if let Some(histogram) = buffer.histograms.get_mut(index) {
+        let columns = self.columns(labels);
+        let index = columns.place(at.millis());
+        columns.values[index] = value;
+        if let Some(histogram) = columns.histograms.get_mut(index) {
             *histogram = None;
         }
     }
 
     /// Adds a histogram, as [`push`](Self::push) does a number.
     pub fn push_histogram(&mut self, labels: &Labels, at: Timestamp, histogram: Arc<Histogram>) {
-        let (buffer, index) = self.slot(labels, at);
-        buffer.histograms.resize(buffer.times.len(), None);
-        buffer.histograms[index] = Some(histogram);
+        let columns = self.columns(labels);
+        let index = columns.place(at.millis());
+        columns.histograms.resize(columns.values.len(), None);
+        columns.histograms[index] = Some(histogram);
     }
 
     /// Sets the start timestamp of the sample at that time, which must be there.
     pub fn set_start(&mut self, labels: &Labels, at: Timestamp, start: Timestamp) {
-        let (buffer, index) = self.slot(labels, at);
-        buffer.starts.resize(buffer.times.len(), 0);
-        buffer.starts[index] = start.millis();
+        let columns = self.columns(labels);
+        let index = columns.place(at.millis());
+        columns.starts.resize(columns.values.len(), 0);
+        columns.starts[index] = start.millis();
+    }
+
+    /// Adds many samples of a series at once: the way to load one. They may be in any order; of those
+    /// at the same time the last stays, and replaces one that is there already. `histograms` and
+    /// `starts` are empty or as long as `times` and `values`, as in [`Samples`].
+    pub fn insert(&mut self, labels: &Labels, samples: SampleBuffer) {
+        let mut samples = in_order(samples);
+        if let Some(there) = self.series.get_mut(labels).filter(|c| !c.values.is_empty()) {
+            samples = join(there, samples);
+        }
+        let times = self.shared(samples.times);
+        samples.values.shrink_to_fit();
+        samples.histograms.shrink_to_fit();
+        samples.starts.shrink_to_fit();
+        *self.columns(labels) = Columns {
+            times,
+            values: samples.values,
+            histograms: samples.histograms,
+            starts: samples.starts,
+        };
     }
 
     /// All series with their samples, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = (&Labels, Samples<'_>)> {
         self.series
             .iter()
-            .map(|(labels, buffer)| (labels, buffer.as_samples()))
+            .map(|(labels, columns)| (labels, columns.as_samples()))
     }
 
-    /// The place of a sample, made if it is not there.
-    fn slot(&mut self, labels: &Labels, at: Timestamp) -> (&mut SampleBuffer, usize) {
-        if !self.series.contains_key(labels) {
-            let name = labels.get(METRIC_NAME).to_owned();
-            self.by_name
-                .entry(name)
-                .or_default()
-                .push(self.series.len());
-            self.series.insert(labels.clone(), SampleBuffer::default());
+    /// How many series there are.
+    pub fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Whether there are no series.
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+
+    /// The samples of a series, made if it is not there.
+    fn columns(&mut self, labels: &Labels) -> &mut Columns {
+        let index = self.series.get_index_of(labels).unwrap_or_else(|| {
+            let name = labels.get(METRIC_NAME);
+            if !self.by_name.contains_key(name) {
+                self.by_name.insert(name.to_owned(), Family::default());
+            }
+            let family = self.by_name.get_mut(name);
+            let family = family.expect("invariant: inserted above");
+            family.members.push(self.series.len());
+            family.sorted.take();
+            self.series
+                .insert_full(labels.clone(), Columns::default())
+                .0
+        });
+        &mut self.series[index]
+    }
+
+    /// The times as the part of a list that others have, if they begin alike.
+    fn shared(&mut self, times: Vec<i64>) -> Times {
+        let count = times.len();
+        if let Some(clock) = self.clocks.iter().rev().find(|c| c.starts_with(&times)) {
+            return Times::Shared(Arc::clone(clock), count);
         }
-        let buffer = self
+        if self.clocks.len() == SHARED_CLOCKS {
+            self.clocks.remove(0);
+        }
+        let clock: Arc<[i64]> = times.into();
+        self.clocks.push(Arc::clone(&clock));
+        Times::Shared(clock, count)
+    }
+
+    fn labels(&self, index: usize) -> &Labels {
+        let (labels, _) = self
             .series
-            .get_mut(labels)
-            .expect("invariant: inserted above");
-        let index = match buffer.times.last() {
-            Some(&last) if last >= at.millis() => match buffer.times.binary_search(&at.millis()) {
-                Ok(index) => return (buffer, index),
-                Err(index) => index,
-            },
-            _ => buffer.times.len(),
-        };
-        buffer.times.insert(index, at.millis());
-        buffer.values.insert(index, 0.0);
-        if !buffer.histograms.is_empty() {
-            buffer.histograms.insert(index, None);
-        }
-        if !buffer.starts.is_empty() {
-            buffer.starts.insert(index, 0);
-        }
-        (buffer, index)
+            .get_index(index)
+            .expect("invariant: series stay");
+        labels
+    }
+
+    /// The series of a name, sorted by their labels.
+    fn sorted<'a>(&'a self, family: &'a Family) -> &'a [usize] {
+        family.sorted.get_or_init(|| {
+            let mut sorted = family.members.clone();
+            sorted.sort_by(|a, b| self.labels(*a).cmp(self.labels(*b)));
+            sorted
+        })
     }
 }
 
 impl SeriesStore for MemoryStore {
     fn select(&self, matchers: &[LabelMatcher], _: Timestamp, _: Timestamp) -> Vec<StoredSeries> {
-        let name = matchers
+        let (of_name, others): (Vec<_>, Vec<_>) = matchers
             .iter()
-            .map(LabelMatcher::matcher)
-            .find(|m| m.name == METRIC_NAME && m.op == MatchOp::Equal);
-        let candidates: Box<dyn Iterator<Item = usize>> = match name {
-            Some(name) => Box::new(self.by_name.get(&name.value).into_iter().flatten().copied()),
-            None => Box::new(0..self.series.len()),
-        };
+            .partition(|m| m.matcher().name == METRIC_NAME);
+        let exact = of_name
+            .iter()
+            .map(|m| m.matcher())
+            .find(|m| m.op == MatchOp::Equal);
+        let families: Vec<&Family> = match exact {
+            Some(name) => self
+                .by_name
+                .get_key_value(&name.value)
+                .into_iter()
+                .collect(),
+            None => self.by_name.iter().collect::<Vec<_>>(),
+        }
+        .into_iter()
+        .filter(|(name, _)| of_name.iter().all(|m| m.matches_value(name)))
+        .map(|(_, family)| family)
+        .collect();
         let mut found = Vec::new();
-        for index in candidates {
-            let (labels, _) = self
-                .series
-                .get_index(index)
-                .expect("invariant: series stay");
-            if matchers.iter().all(|m| m.matches(labels)) {
-                let id = SeriesId(index as u64);
-                found.push(StoredSeries {
-                    labels: labels.clone(),
-                    id,
-                });
+        for family in &families {
+            for &index in self.sorted(family) {
+                let labels = self.labels(index);
+                if others.iter().all(|m| m.matches(labels)) {
+                    found.push(StoredSeries {
+                        labels: labels.clone(),
+                        id: SeriesId(index as u64),
+                    });
+                }
             }
         }
-        found.sort_by(|a, b| a.labels.cmp(&b.labels));
+        if families.len() > 1 {
+            // Labels may stand before the name, as those with capital letters do.
+            found.sort_by(|a, b| a.labels.cmp(&b.labels));
+        }
         found
     }
 
@@ -118,12 +269,184 @@ impl SeriesStore for MemoryStore {
         _: &'a mut SampleBuffer,
     ) -> Samples<'a> {
         let index = usize::try_from(series.0).expect("invariant: an index of this store");
-        let (_, buffer) = self
-            .series
-            .get_index(index)
-            .expect("invariant: series stay");
-        let first = buffer.times.partition_point(|&at| at < from.millis());
-        let end = buffer.times.partition_point(|&at| at <= to.millis());
-        buffer.as_samples().slice(first, end.max(first))
+        let samples = self.series[index].as_samples();
+        let first = samples.times.partition_point(|&at| at < from.millis());
+        let end = samples.times.partition_point(|&at| at <= to.millis());
+        samples.slice(first, end.max(first))
+    }
+}
+
+/// The samples in order of time, one for each time: the last that came.
+fn in_order(samples: SampleBuffer) -> SampleBuffer {
+    if samples.times.windows(2).all(|pair| pair[0] < pair[1]) {
+        return samples;
+    }
+    let times = &samples.times;
+    let mut order: Vec<usize> = (0..times.len()).collect();
+    order.sort_by_key(|&index| times[index]);
+    let mut kept: Vec<usize> = Vec::with_capacity(order.len());
+    for index in order {
+        match kept.last_mut() {
+            Some(last) if times[*last] == times[index] => *last = index,
+            _ => kept.push(index),
+        }
+    }
+    let pick = |column: &[i64]| {
+        kept.iter()
+            .filter_map(|&i| column.get(i).copied())
+            .collect()
+    };
+    SampleBuffer {
+        times: pick(times),
+        values: kept.iter().map(|&i| samples.values[i]).collect(),
+        histograms: kept
+            .iter()
+            .filter_map(|&i| samples.histograms.get(i).cloned())
+            .collect(),
+        starts: pick(&samples.starts),
+    }
+}
+
+/// The samples that are there, and those that come after or between them.
+fn join(there: &mut Columns, mut new: SampleBuffer) -> SampleBuffer {
+    let there = std::mem::take(there);
+    let mut all = SampleBuffer {
+        times: there.times.as_slice().to_vec(),
+        values: there.values,
+        histograms: there.histograms,
+        starts: there.starts,
+    };
+    if !all.histograms.is_empty() || !new.histograms.is_empty() {
+        all.histograms.resize(all.times.len(), None);
+        new.histograms.resize(new.times.len(), None);
+    }
+    if !all.starts.is_empty() || !new.starts.is_empty() {
+        all.starts.resize(all.times.len(), 0);
+        new.starts.resize(new.times.len(), 0);
+    }
+    all.times.append(&mut new.times);
+    all.values.append(&mut new.values);
+    all.histograms.append(&mut new.histograms);
+    all.starts.append(&mut new.starts);
+    in_order(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::promql::parse_selector;
+
+    fn numbers(samples: &[(i64, f64)]) -> SampleBuffer {
+        SampleBuffer {
+            times: samples.iter().map(|(at, _)| *at).collect(),
+            values: samples.iter().map(|(_, value)| *value).collect(),
+            ..SampleBuffer::default()
+        }
+    }
+
+    fn labels(name: &str, instance: &str) -> Labels {
+        Labels::from_pairs([(METRIC_NAME, name), ("instance", instance)])
+    }
+
+    #[track_caller]
+    fn check(store: &MemoryStore, selector: &str, expected: &Expect) {
+        let matchers: Vec<LabelMatcher> = parse_selector(selector)
+            .expect("a selector")
+            .iter()
+            .map(|m| LabelMatcher::new(m).expect("a matcher"))
+            .collect();
+        let (from, to) = (Timestamp::from_millis(0), Timestamp::from_millis(100));
+        let mut shown = String::new();
+        for series in store.select(&matchers, from, to) {
+            let mut buffer = SampleBuffer::default();
+            let samples = store.samples(series.id, from, to, &mut buffer);
+            let pairs: Vec<_> = samples.times.iter().zip(samples.values).collect();
+            shown += &format!("{} {pairs:?}\n", series.labels);
+        }
+        expected.assert_eq(&shown);
+    }
+
+    #[test]
+    fn series_are_selected_in_order_whenever_they_come() {
+        let mut store = MemoryStore::default();
+        store.push(&labels("b", "2"), Timestamp::from_millis(1), 1.0);
+        store.push(&labels("b", "1"), Timestamp::from_millis(1), 1.0);
+        check(
+            &store,
+            "b",
+            &expect![[r#"
+                {__name__="b", instance="1"} [(1, 1.0)]
+                {__name__="b", instance="2"} [(1, 1.0)]
+            "#]],
+        );
+        store.push(&labels("b", "0"), Timestamp::from_millis(1), 1.0);
+        let early = Labels::from_pairs([("Zone", "z"), (METRIC_NAME, "c")]);
+        store.push(&early, Timestamp::from_millis(1), 1.0);
+        check(
+            &store,
+            r#"{__name__=~"b|c", instance!="1"}"#,
+            &expect![[r#"
+                {Zone="z", __name__="c"} [(1, 1.0)]
+                {__name__="b", instance="0"} [(1, 1.0)]
+                {__name__="b", instance="2"} [(1, 1.0)]
+            "#]],
+        );
+        check(&store, r#"{__name__="b", __name__!~"b"}"#, &expect![""]);
+    }
+
+    #[test]
+    fn samples_come_in_any_order_and_the_last_of_a_time_stays() {
+        let mut store = MemoryStore::default();
+        let a = labels("a", "1");
+        store.insert(&a, numbers(&[(30, 3.0), (10, 1.0), (30, 4.0)]));
+        store.insert(&a, numbers(&[(20, 2.0), (40, 5.0), (10, 0.0)]));
+        store.push(&a, Timestamp::from_millis(50), 6.0);
+        store.push(&a, Timestamp::from_millis(15), 1.5);
+        store.push(&a, Timestamp::from_millis(200), 0.0);
+        check(
+            &store,
+            "a",
+            &expect![[r#"
+                {__name__="a", instance="1"} [(10, 0.0), (15, 1.5), (20, 2.0), (30, 4.0), (40, 5.0), (50, 6.0)]
+            "#]],
+        );
+    }
+
+    #[test]
+    fn histograms_and_starts_stay_beside_their_samples() {
+        let mut store = MemoryStore::default();
+        let a = labels("a", "1");
+        let at = Timestamp::from_millis;
+        store.insert(&a, numbers(&[(10, 1.0), (30, 3.0)]));
+        store.push_histogram(&a, at(20), Arc::new(Histogram::default()));
+        store.set_start(&a, at(30), at(5));
+        store.insert(&a, numbers(&[(40, 4.0), (5, 0.5)]));
+        let (_, samples) = store.iter().next().expect("a series");
+        assert_eq!(samples.times, [5, 10, 20, 30, 40]);
+        assert_eq!(samples.starts, [0, 0, 0, 5, 0]);
+        let histograms: Vec<bool> = samples.histograms.iter().map(Option::is_some).collect();
+        assert_eq!(histograms, [false, false, true, false, false]);
+    }
+
+    #[test]
+    fn equal_times_are_held_once_until_one_changes() {
+        let mut store = MemoryStore::default();
+        for instance in ["1", "2", "3"] {
+            store.insert(&labels("a", instance), numbers(&[(10, 1.0), (20, 2.0)]));
+        }
+        store.insert(&labels("a", "4"), numbers(&[(10, 1.0)]));
+        store.push(&labels("a", "2"), Timestamp::from_millis(30), 3.0);
+        let shared = |columns: &&Columns| matches!(&columns.times, Times::Shared(clock, _) if Arc::ptr_eq(clock, &store.clocks[0]));
+        assert_eq!(store.series.values().filter(shared).count(), 3);
+        check(
+            &store,
+            r#"a{instance=~"2|4"}"#,
+            &expect![[r#"
+                {__name__="a", instance="2"} [(10, 1.0), (20, 2.0), (30, 3.0)]
+                {__name__="a", instance="4"} [(10, 1.0)]
+            "#]],
+        );
     }
 }
