@@ -28,6 +28,7 @@ fn query(time: QueryTime) -> Query {
         eval: EvalId(1),
         datasource: "main".into(),
         expr: "up{a=\"b c\"} > 1".into(),
+        parsed: None,
         time,
         deadline: Timestamp::EPOCH,
         known_shape: None,

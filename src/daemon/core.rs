@@ -200,6 +200,8 @@ impl Turn {
         for action in actions {
             match action {
                 Action::Query(query) => self.queries.push(query),
+                // The engine is told that there is nowhere to write to.
+                Action::Write(_) => {}
                 Action::Record(record) => waiting.push(record),
                 Action::Deliver(delivery) => self.deliveries.push(delivery),
                 Action::Emit(event) => self.events.push(event),

@@ -32,7 +32,7 @@ use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use stentor_core::engine::{Action, Engine, Input, Record, Settings, Setup};
+use stentor_core::engine::{Action, Engine, Input, Record, Settings, Setup, Slots, Write};
 use stentor_lang::model::Timestamp;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -217,7 +217,8 @@ impl Daemon<'_> {
         let settings = Settings {
             dry_run,
             seed: now.millis().cast_unsigned() ^ u64::from(std::process::id()),
-            aligned_slots: false,
+            slots: Slots::Spread,
+            write: Write::None,
         };
         Ok(Engine::recover(setup, settings, &records, now))
     }

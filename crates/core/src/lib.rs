@@ -9,6 +9,7 @@ pub mod receiver;
 pub mod notify;
 pub mod config;
 pub mod engine;
+pub mod replay;
 pub mod check;
 
 #[cfg(test)]

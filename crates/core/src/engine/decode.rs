@@ -207,7 +207,11 @@ impl Data {
                 series: series.unwrap_or_default(),
             }),
         };
-        Ok(AnswerData::Vector { shape, values })
+        Ok(AnswerData::Vector {
+            shape,
+            values,
+            histograms: Vec::new(),
+        })
     }
 
     fn into_range(self) -> Result<AnswerData, QueryError> {

@@ -68,7 +68,7 @@ impl Engine {
         let answered = answer.is_ok();
         let failed = match answer {
             Ok(Answer {
-                data: AnswerData::Vector { shape, values },
+                data: AnswerData::Vector { shape, values, .. },
                 partial,
                 ..
             }) => {

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use stentor_lang::model::histogram::Histogram;
 use stentor_lang::model::{Duration, Labels, Series, Shape, Timestamp};
+use stentor_lang::promql::Expr;
 
 use crate::notify::{self, AttemptId};
 use crate::receiver::{Integration, Message, Outcome, SecretId};
@@ -78,6 +80,9 @@ pub enum Action {
     Query(Query),
     /// Make this durable.
     Record(Record),
+    /// Write these samples of a rule; they must be readable before queries that come later are
+    /// answered.
+    Write(Written),
     /// Start this attempt now, and answer with [`Input::Delivered`] before the deadline.
     Deliver(Deliver),
     /// Something happened that logs and metrics speak of.
@@ -93,6 +98,8 @@ pub struct Query {
     pub datasource: Arc<str>,
     /// The expression, as it is sent.
     pub expr: Arc<str>,
+    /// The expression of a rule, parsed, for whoever evaluates it here.
+    pub parsed: Option<Arc<Expr>>,
     /// For when.
     pub time: QueryTime,
     /// On the pipeline clock; the engine gives up then by itself.
@@ -115,6 +122,26 @@ pub enum QueryTime {
         /// The distance between two.
         step: Duration,
     },
+}
+
+/// What a rule writes in a slot.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The rule's group.
+    pub group: Arc<GroupName>,
+    /// The rule's place among all of the group's.
+    pub rule: usize,
+    /// The time of the samples: the slot's without the query offset.
+    pub at: Timestamp,
+    /// The series.
+    pub shape: Arc<Shape>,
+    /// As many as the shape has; 0 where the sample is a histogram.
+    pub values: Vec<f64>,
+    /// The histograms; empty where there is none, else as many as the shape has.
+    pub histograms: Vec<Option<Arc<Histogram>>>,
+    /// The series that the rule wrote in its slot before and does not write any more: to be marked
+    /// stale, unless there is another sample of that time.
+    pub stale: Vec<Labels>,
 }
 
 /// A notification to hand to its receiver.
@@ -151,8 +178,10 @@ pub enum AnswerData {
     Vector {
         /// The label sets.
         shape: Arc<Shape>,
-        /// As many as the shape has.
+        /// As many as the shape has; 0 where the sample is a histogram.
         values: Vec<f64>,
+        /// The histograms; empty where there is none, else as many as the shape has.
+        histograms: Vec<Option<Arc<Histogram>>>,
     },
     /// Of a range query.
     Matrix(Vec<Series>),

@@ -34,13 +34,13 @@ pub use gaps::{MAX_SETTLE, Seen, Sight};
 pub use group::SlotKey;
 pub use io::{
     Action, Answer, AnswerData, Deliver, EvalId, Event, GroupName, Input, Query, QueryError,
-    QueryErrorKind, QueryTime, Setup,
+    QueryErrorKind, QueryTime, Setup, Written,
 };
 pub use meta::{BLIND_BOUND, META_GROUP, MetaAlert, MetaKey, MetaKind};
 pub use record::{Record, RecordError, Row, RuleRow, SECRET};
 pub use rules::{Datasource, DatasourceRules, Definition, Health, RuleKey, RuleNo, RuleSet};
-pub use slots::Schedule;
-pub use snapshot::{AlertView, GroupView, RuleKind, RuleView, Snapshot};
+pub use slots::{Schedule, Slots};
+pub use snapshot::{AlertView, Ask, GroupView, RuleKind, RuleView, Snapshot};
 
 use evaluate::Sources;
 use group::{Asked, Group, GroupId};
@@ -67,8 +67,20 @@ pub struct Settings {
     pub dry_run: bool,
     /// Where the jitter of retries comes from.
     pub seed: u64,
-    /// Slots without a group's own offset, as tests count them.
-    pub aligned_slots: bool,
+    /// When groups are due.
+    pub slots: Slots,
+    /// Whether rules write series.
+    pub write: Write,
+}
+
+/// Whether rules write series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Write {
+    /// There is nowhere to write to: recording rules are not evaluated.
+    #[default]
+    None,
+    /// The results of recording rules, `ALERTS` and `ALERTS_FOR_STATE`.
+    Series,
 }
 
 /// The engine. See the module's words.

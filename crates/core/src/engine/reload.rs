@@ -14,7 +14,6 @@ use super::io::{GroupName, Setup};
 use super::meta::MetaKind;
 use super::record::Record;
 use super::rules::{DatasourceRules, Definition, Rule, RuleKey, RuleNo, Stored};
-use super::slots::Schedule;
 use crate::alert::{Phase, RESOLVED_RETENTION};
 use crate::notify::{self, Arrival, Change, Notify};
 use crate::rulefile::{self, AlertingRule, RuleGroup};
@@ -118,7 +117,7 @@ impl Engine {
         now: Timestamp,
     ) {
         let interval = def.interval.unwrap_or(source.interval);
-        let schedule = Schedule::new(&def.name, interval, self.settings.aligned_slots);
+        let schedule = self.settings.slots.of(&def.name, interval);
         let query_offset = def.query_offset.unwrap_or(source.query_offset);
         let unchanged = |group: &Group| {
             group.def == *def

@@ -198,6 +198,7 @@ impl Engine {
             eval: EvalId(self.next_eval),
             datasource: Arc::clone(&rule.def.datasource.name),
             expr: Arc::clone(&rule.def.rule.expr.text),
+            parsed: rule.def.rule.expr.parsed.clone(),
             time,
             deadline: run.deadline,
             known_shape: rule.state.shape().cloned(),
@@ -269,7 +270,7 @@ impl Engine {
         };
         let rule = &self.rules[&group.rules[index]];
         let needs = match &labels.answer.data {
-            AnswerData::Vector { shape, values } if labels.round < MAX_QUERY_ROUNDS => {
+            AnswerData::Vector { shape, values, .. } if labels.round < MAX_QUERY_ROUNDS => {
                 labels.texts.label_needs(&rule.def, shape, values, run.at)
             }
             AnswerData::Vector { .. } | AnswerData::Matrix(_) => Vec::new(),
@@ -290,6 +291,7 @@ impl Engine {
                 eval: EvalId(self.next_eval),
                 datasource: Arc::clone(&rule.def.datasource.name),
                 expr: expr.as_str().into(),
+                parsed: None,
                 time: QueryTime::Instant(run.at),
                 deadline: run.deadline,
                 known_shape: None,

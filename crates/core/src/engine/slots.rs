@@ -14,17 +14,44 @@ pub struct Schedule {
     offset: i64,
 }
 
-impl Schedule {
-    /// The slots of a group of this name; with `aligned`, without an offset, as tests want it.
-    pub fn new(name: &str, interval: Duration, aligned: bool) -> Self {
+/// When groups are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Slots {
+    /// At their intervals, each with an offset of its own.
+    #[default]
+    Spread,
+    /// At their intervals, without an offset, as tests count them.
+    Aligned,
+    /// All of them at this interval, counted from this instant: promtool's schedule.
+    Every {
+        /// In the place of the groups' own.
+        interval: Duration,
+        /// One of the instants.
+        from: Timestamp,
+    },
+}
+
+impl Slots {
+    /// The slots of a group of this name and interval.
+    pub fn of(self, name: &str, interval: Duration) -> Schedule {
+        let (interval, shift) = match self {
+            Self::Spread => {
+                let hash = xxh64(name.as_bytes(), 0) >> 1;
+                let hash = i64::try_from(hash).expect("invariant: 63 bits");
+                (interval, hash)
+            }
+            Self::Aligned => (interval, 0),
+            Self::Every { interval, from } => (interval, from.millis()),
+        };
         let interval = interval.millis().max(1);
-        let hash = i64::try_from(xxh64(name.as_bytes(), 0) >> 1).expect("invariant: 63 bits");
-        Self {
+        Schedule {
             interval,
-            offset: if aligned { 0 } else { hash % interval },
+            offset: shift.rem_euclid(interval),
         }
     }
+}
 
+impl Schedule {
     /// The distance between two slots.
     pub const fn interval(self) -> Duration {
         Duration::from_millis(self.interval)
@@ -59,7 +86,7 @@ mod tests {
     #[test]
     fn slots_are_aligned_and_spread() {
         let interval = Duration::from_secs(15);
-        let aligned = Schedule::new("any", interval, true);
+        let aligned = Slots::Aligned.of("any", interval);
         assert_eq!(aligned.newest(t(44_999)), t(30_000));
         assert_eq!(aligned.newest(t(45_000)), t(45_000));
         assert_eq!(aligned.after(t(45_000)), t(60_000));
@@ -67,10 +94,10 @@ mod tests {
         assert_eq!(aligned.between(t(15_000), t(61_000)), 3);
         assert_eq!(aligned.between(t(61_000), t(15_000)), 0);
 
-        let a = Schedule::new("a", interval, false);
-        let b = Schedule::new("b", interval, false);
+        let a = Slots::Spread.of("a", interval);
+        let b = Slots::Spread.of("b", interval);
         assert_ne!(a.newest(t(1_000_000)), b.newest(t(1_000_000)));
-        assert_eq!(a, Schedule::new("a", interval, false));
+        assert_eq!(a, Slots::Spread.of("a", interval));
         for now in (0..100_000).step_by(977) {
             assert!(a.newest(t(now)) <= t(now) && a.after(t(now)) > t(now));
         }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use stentor_lang::model::{Duration, Labels, Timestamp};
 
 use super::Engine;
-use super::io::GroupName;
+use super::io::{Answer, GroupName, QueryError};
 use super::meta::{META_GROUP, MetaAlert, MetaKind};
 use super::rules::{Definition, Health, Rule};
-use super::texts::TextAnswers;
-use crate::alert::{InstanceNo, Phase, RuleState};
+use super::texts::{MAX_QUERY_ROUNDS, TextAnswers};
+use crate::alert::{Instance, InstanceNo, Phase, RuleState};
 use crate::receiver::Annotations;
 use crate::rulefile::{self, RecordingRule, RuleGroup};
 
@@ -91,6 +91,9 @@ pub struct AlertView {
     pub value: f64,
 }
 
+/// Answers a query for an instant.
+pub type Ask<'a> = dyn FnMut(&str, Timestamp) -> Result<Answer, QueryError> + 'a;
+
 /// Where a rule's alerts are found.
 #[derive(Debug, Clone)]
 enum Source {
@@ -104,8 +107,43 @@ enum Source {
 }
 
 impl RuleView {
-    /// Its active alerts.
+    /// Its active alerts. Annotations that ask the data source are as they were told last.
     pub fn alerts(&self) -> Vec<AlertView> {
+        self.alerts_with(|def, no, instance, at, told| match told.get(&no) {
+            Some(told) => Arc::clone(told),
+            None => TextAnswers::default().annotations(def, instance, at).0,
+        })
+    }
+
+    /// Its active alerts, with the queries of their annotations answered for the newest slot.
+    pub fn alerts_asking(&self, ask: &mut Ask<'_>) -> Vec<AlertView> {
+        let mut answers = TextAnswers::default();
+        self.alerts_with(|def, _, instance, at, _| {
+            let mut round = 0;
+            loop {
+                let (texts, needs) = answers.annotations(def, instance, at);
+                if needs.is_empty() || round == MAX_QUERY_ROUNDS {
+                    return texts;
+                }
+                for expr in needs {
+                    let answer = ask(&expr, at);
+                    answers.set(expr, answer);
+                }
+                round += 1;
+            }
+        })
+    }
+
+    fn alerts_with(
+        &self,
+        mut annotations: impl FnMut(
+            &Definition,
+            InstanceNo,
+            &Instance,
+            Timestamp,
+            &BTreeMap<InstanceNo, Annotations>,
+        ) -> Annotations,
+    ) -> Vec<AlertView> {
         match &self.source {
             Source::Rule { def, state, told } => {
                 let at = self.last_evaluation.unwrap_or_default();
@@ -121,13 +159,9 @@ impl RuleView {
                             } => (active_at, absent_since),
                             Phase::Resolved { .. } => return None,
                         };
-                        let annotations = match told.get(&no) {
-                            Some(told) => Arc::clone(told),
-                            None => TextAnswers::default().annotations(def, instance, at).0,
-                        };
                         Some(AlertView {
                             labels: instance.labels.clone(),
-                            annotations,
+                            annotations: annotations(def, no, instance, at, told),
                             state: instance.phase.as_str(),
                             active_at,
                             keep_firing_since,

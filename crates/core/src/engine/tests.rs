@@ -135,7 +135,8 @@ fn setup_with(rules: &str, external: &[(&str, &str)]) -> Arc<Setup> {
 const SETTINGS: Settings = Settings {
     dry_run: false,
     seed: 1,
-    aligned_slots: true,
+    slots: Slots::Aligned,
+    write: Write::None,
 };
 
 impl World {
@@ -201,7 +202,7 @@ impl World {
                     self.say(format_args!("missed {count}"));
                 }
                 Action::Emit(Event::UnknownId { kind }) => self.say(format_args!("unknown {kind}")),
-                Action::Emit(_) => {}
+                Action::Emit(_) | Action::Write(_) => {}
             }
         }
     }
@@ -247,6 +248,7 @@ impl World {
         let data = AnswerData::Vector {
             shape: Arc::clone(shape),
             values,
+            histograms: Vec::new(),
         };
         Some(Ok(Answer {
             data,

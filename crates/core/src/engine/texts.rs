@@ -38,7 +38,7 @@ impl TextAnswers {
     pub(super) fn set(&mut self, expr: String, answer: Result<Answer, QueryError>) {
         let answer = match answer {
             Ok(Answer {
-                data: AnswerData::Vector { shape, values },
+                data: AnswerData::Vector { shape, values, .. },
                 ..
             }) => Ok(shape.series.iter().cloned().zip(values).collect()),
             Ok(Answer {
@@ -322,6 +322,7 @@ impl Engine {
             eval,
             datasource: Arc::clone(&key.datasource),
             expr: key.expr.as_str().into(),
+            parsed: None,
             time: QueryTime::Instant(key.at),
             deadline,
             known_shape: None,

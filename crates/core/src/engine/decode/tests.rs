@@ -25,7 +25,7 @@ fn shown(body: &[u8], time: QueryTime, known: Option<&Arc<Shape>>) -> String {
         Err(error) => format!("{}: {}", error.kind.as_str(), error.message),
         Ok(answer) => {
             let mut out = match &answer.data {
-                AnswerData::Vector { shape, values } => {
+                AnswerData::Vector { shape, values, .. } => {
                     assert_eq!(shape.series.len(), values.len());
                     let pairs = shape.series.iter().zip(values);
                     let shown: Vec<_> = pairs.map(|(l, v)| format!("{l} {v}")).collect();
@@ -275,7 +275,7 @@ fn known_label_sets_are_shared() {
     };
     let shape_of = |sets: &[&str], known: Option<&Arc<Shape>>| {
         let answer = decode(vector(sets).as_bytes(), instant(), known, CAPS).expect("an answer");
-        let AnswerData::Vector { shape, values } = answer.data else {
+        let AnswerData::Vector { shape, values, .. } = answer.data else {
             panic!("no vector");
         };
         assert_eq!(values.len(), sets.len());

@@ -259,7 +259,11 @@ fn answer_held(world: &mut World, names: &'static str) {
         world.give(Input::Answered {
             eval: query.eval,
             answer: Ok(Answer {
-                data: AnswerData::Vector { shape, values },
+                data: AnswerData::Vector {
+                    shape,
+                    values,
+                    histograms: Vec::new(),
+                },
                 partial: None,
                 annotations: Arc::new([]),
             }),

@@ -1,0 +1,292 @@
+//! The engine in virtual time: the third of its shells, after the daemon and tests. Queries are
+//! answered from series in memory, what rules write goes there too, and time goes on from one
+//! deadline of the engine to the next.
+//!
+//! It decides nothing: what fires, and when, is the engine's word. It reads no clock and no file.
+
+mod answer;
+
+use std::sync::Arc;
+
+use stentor_lang::model::{Duration, Labels, Timestamp};
+use stentor_lang::promql::eval::EvalOptions;
+use stentor_lang::promql::memory::MemoryStore;
+
+use crate::engine::{
+    Action, AlertView, Datasource, DatasourceRules, Deliver, Engine, Event, GroupName, Input,
+    Query, RuleSet, Settings, Setup, Slots, Snapshot, Write, Written,
+};
+use crate::notify::{Route, Routing};
+use crate::receiver::{Outcome, Receiver};
+use crate::rulefile::RuleGroup;
+
+/// The name of the one data source: the series in memory.
+const DATASOURCE: &str = "replay";
+
+/// What a run does and from when on.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// When groups are due.
+    pub schedule: Schedule,
+    /// The first instant.
+    pub start: Timestamp,
+    /// The interval of groups that name none.
+    pub interval: Duration,
+    /// The query offset of groups that name none.
+    pub query_offset: Duration,
+    /// `$externalLabels`, and what alerts get that do not have them.
+    pub external_labels: Labels,
+    /// `$externalURL`
+    pub external_url: Arc<str>,
+    /// How expressions are evaluated.
+    pub eval: EvalOptions,
+    /// Who is told; `None` where nobody is.
+    pub routing: Option<Arc<Routing>>,
+}
+
+/// When groups are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schedule {
+    /// As promtool's unit tests have it: every group at every `evaluation_interval` from the
+    /// start, whatever interval it names, one group after the other.
+    Promtool {
+        /// The distance between two instants.
+        evaluation_interval: Duration,
+    },
+    /// The slots that the daemon would use.
+    Production,
+    /// The same without the offsets that spread groups over their intervals.
+    Aligned,
+}
+
+/// What else a run tells while it goes on.
+pub trait Observer {
+    /// A notification starts; what is its outcome?
+    fn deliver(&mut self, _now: Timestamp, _deliver: &Deliver) -> Outcome {
+        Outcome::Delivered
+    }
+
+    /// Something happened.
+    fn event(&mut self, _now: Timestamp, _event: &Event) {}
+}
+
+impl Observer for () {}
+
+/// A rule that failed in a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleError {
+    /// The rule's group.
+    pub group: Arc<GroupName>,
+    /// The name of the alert or of the recorded series.
+    pub rule: Arc<str>,
+    /// The slot.
+    pub at: Timestamp,
+    /// What went wrong.
+    pub message: String,
+}
+
+/// An engine with its series, at one moment of virtual time.
+#[derive(Debug)]
+pub struct Run {
+    engine: Engine,
+    store: MemoryStore,
+    groups: Vec<Arc<RuleGroup>>,
+    options: Options,
+    now: Timestamp,
+    /// What the engine wanted at its start.
+    first: Vec<Action>,
+    errors: Vec<RuleError>,
+}
+
+impl Run {
+    /// A run at its start; nothing is evaluated yet. At one instant groups are evaluated in the
+    /// given order.
+    pub fn new(groups: Vec<Arc<RuleGroup>>, store: MemoryStore, options: Options) -> Self {
+        let slots = match options.schedule {
+            Schedule::Promtool {
+                evaluation_interval,
+            } => Slots::Every {
+                interval: evaluation_interval,
+                from: options.start,
+            },
+            Schedule::Production => Slots::Spread,
+            Schedule::Aligned => Slots::Aligned,
+        };
+        let settings = Settings {
+            dry_run: false,
+            seed: 0,
+            slots,
+            write: Write::Series,
+        };
+        let setup = Arc::new(setup(&groups, &options));
+        let (engine, first) = Engine::new(&setup, settings, options.start);
+        Self {
+            engine,
+            store,
+            groups,
+            now: options.start,
+            options,
+            first,
+            errors: Vec::new(),
+        }
+    }
+
+    /// Goes on until `to`, included, or to the end of the first instant at which a rule failed: its
+    /// errors are returned, and another call goes on from there.
+    pub fn advance(&mut self, to: Timestamp, observer: &mut dyn Observer) -> Vec<RuleError> {
+        let first = std::mem::take(&mut self.first);
+        self.work_off(first, observer);
+        while self.errors.is_empty()
+            && let Some(next) = self.engine.deadline()
+            && next <= to
+        {
+            self.now = self.now.max(next);
+            self.give(Input::Wake, observer);
+        }
+        if self.errors.is_empty() {
+            self.now = self.now.max(to);
+        }
+        std::mem::take(&mut self.errors)
+    }
+
+    /// The present instant: all that was due up to it is done.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The series, with what rules have written.
+    pub fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    /// The rule groups with their rules as of now.
+    pub fn snapshot(&self) -> Snapshot {
+        self.engine.snapshot()
+    }
+
+    /// The pending and firing alerts of all alerting rules of that name, in the order of the groups
+    /// and rules, with their annotations' queries answered.
+    pub fn alerts(&self, alertname: &str) -> Vec<AlertView> {
+        let mut ask =
+            |expr: &str, at: Timestamp| answer::text(expr, &self.store, at, &self.options.eval);
+        let snapshot = self.snapshot();
+        // The last group is the engine's own.
+        let groups = snapshot.groups.iter().take(self.groups.len());
+        groups
+            .flat_map(|group| &group.rules)
+            .filter(|rule| *rule.name == *alertname)
+            .flat_map(|rule| rule.alerts_asking(&mut ask))
+            .collect()
+    }
+
+    fn give(&mut self, input: Input, observer: &mut dyn Observer) {
+        let actions = self.engine.handle(self.now, input);
+        self.work_off(actions, observer);
+    }
+
+    /// Does what the engine wants, depth first: what an answer brings about is done before the next
+    /// query is answered. So at one instant a group is done before the next one begins.
+    fn work_off(&mut self, actions: Vec<Action>, observer: &mut dyn Observer) {
+        let mut open = vec![actions.into_iter()];
+        while let Some(actions) = open.last_mut() {
+            let Some(action) = actions.next() else {
+                open.pop();
+                continue;
+            };
+            if let Some(input) = self.act(action, observer) {
+                open.push(self.engine.handle(self.now, input).into_iter());
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action, observer: &mut dyn Observer) -> Option<Input> {
+        match action {
+            Action::Query(query) => Some(self.answer(&query)),
+            Action::Deliver(deliver) => Some(Input::Delivered {
+                attempt: deliver.attempt,
+                outcome: observer.deliver(self.now, &deliver),
+                secret: None,
+            }),
+            Action::Write(written) => {
+                self.write(&written);
+                None
+            }
+            Action::Emit(event) => {
+                self.note(&event);
+                observer.event(self.now, &event);
+                None
+            }
+            // A run lives as long as its process.
+            Action::Record(_) => None,
+        }
+    }
+
+    fn answer(&self, query: &Query) -> Input {
+        Input::Answered {
+            eval: query.eval,
+            answer: answer::query(query, &self.store, &self.options.eval),
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
+        if let Event::Evaluated {
+            group,
+            rule,
+            error: Some(error),
+            ..
+        } = event
+        {
+            self.errors.push(RuleError {
+                group: Arc::clone(group),
+                rule: Arc::clone(rule),
+                at: self.now,
+                message: error.to_string(),
+            });
+        }
+    }
+}
+
+/// One data source with all rules, and somebody to tell.
+fn setup(groups: &[Arc<RuleGroup>], options: &Options) -> Setup {
+    let datasource = Datasource {
+        name: DATASOURCE.into(),
+        external_labels: options.external_labels.clone(),
+        external_url: Arc::clone(&options.external_url),
+        opaque: false,
+    };
+    let rules = DatasourceRules {
+        datasource: Arc::new(datasource),
+        interval: options.interval,
+        query_offset: options.query_offset,
+        groups: groups.to_vec(),
+    };
+    let nobody = || {
+        let receiver = Receiver {
+            name: "nobody".into(),
+            integrations: Vec::new(),
+        };
+        let root = Route::new(Arc::clone(&receiver.name));
+        Arc::new(Routing::new(root, [receiver], None))
+    };
+    Setup {
+        rules: RuleSet {
+            datasources: vec![rules],
+        },
+        routing: options.routing.clone().unwrap_or_else(nobody),
+        external_url: Arc::clone(&options.external_url),
+        accepted: Arc::from(""),
+    }
+}
+
+impl Run {
+    /// Adds what a rule wrote. What a store refuses is the rule's error, as in Prometheus: another
+    /// value at the same time, or a sample from before the newest.
+    fn write(&mut self, written: &Written) {
+        for (index, labels) in written.shape.series.iter().enumerate() {
+            match written.histograms.get(index).cloned().flatten() {
+                Some(histogram) => self.store.push_histogram(labels, written.at, histogram),
+                None => self.store.push(labels, written.at, written.values[index]),
+            }
+        }
+    }
+}
