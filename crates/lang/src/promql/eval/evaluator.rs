@@ -200,9 +200,31 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// All series of an instant vector.
+    /// All series of an instant vector that have a value at some step.
+    ///
+    /// # Errors
+    /// They hold more values than the query may hold at a time.
     pub(super) fn collect(&self, expr: &Expr) -> Result<Vec<Series>, EvalError> {
-        self.rows(expr)?.collect()
+        let mut all = Vec::new();
+        for series in self.rows(expr)? {
+            let series = series?;
+            if series.column.is_empty() {
+                continue;
+            }
+            all.push(series);
+            self.check_held(all.len().saturating_mul(self.steps.count), expr.span())?;
+        }
+        Ok(all)
+    }
+
+    /// Refuses to hold more than `max_samples` samples.
+    pub(super) fn check_held(&self, samples: usize, span: Span) -> Result<(), EvalError> {
+        if samples <= self.options.max_samples {
+            return Ok(());
+        }
+        let message =
+            "query processing would load too many samples into memory in query execution".into();
+        Err(EvalError { message, span })
     }
 
     /// A number for each step.
@@ -284,7 +306,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn range_series(&self, series: Series) -> RangeSeries {
+    pub(super) fn range_series(&self, series: Series) -> RangeSeries {
         let labels = self.final_labels(&series);
         let at = |index| Timestamp::from_millis(self.steps.at(index));
         let column = series.column;

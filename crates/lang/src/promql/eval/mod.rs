@@ -10,6 +10,7 @@ mod binary;
 mod call;
 mod column;
 mod evaluator;
+mod kahan;
 mod select;
 mod unary;
 mod value;

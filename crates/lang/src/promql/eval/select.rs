@@ -1,12 +1,48 @@
-//! Selectors: the newest sample of each series at each step, and ranges of samples.
+//! Selectors of instant vectors: the newest sample of each series at each step.
 
 use super::column::{Column, Rows, Series};
 use super::evaluator::Evaluator;
-use super::{EvalError, RangeSeries};
-use crate::model::{Duration, Span, Timestamp};
-use crate::promql::ast::{AtModifier, DurationValue, Expr, VectorSelector};
+use super::{EvalError, window};
+use crate::model::{Duration, Timestamp};
+use crate::promql::ast::{AtModifier, DurationValue, VectorSelector};
 use crate::promql::store::{SampleBuffer, Samples, is_stale};
 use crate::regex::LabelMatcher;
+
+pub(super) use window::matrix;
+
+/// What `@` and `offset` make of the time of a step, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Instant {
+    /// `@`
+    pub fixed: Option<i64>,
+    /// `offset`
+    pub offset: i64,
+}
+
+impl Instant {
+    pub(super) fn of(
+        ev: &Evaluator<'_>,
+        fixed: Option<AtModifier>,
+        offset: Option<&DurationValue>,
+    ) -> Result<Self, EvalError> {
+        Ok(Self {
+            fixed: fixed.map(|at| match at {
+                AtModifier::Time(at) => at.millis(),
+                AtModifier::Start => ev.query.start.millis(),
+                AtModifier::End => ev.query.end.millis(),
+            }),
+            offset: match offset {
+                Some(offset) => duration(ev, offset)?,
+                None => 0,
+            },
+        })
+    }
+
+    /// The time that is looked at.
+    pub(super) fn at(&self, step: i64) -> i64 {
+        self.fixed.unwrap_or(step).saturating_sub(self.offset)
+    }
+}
 
 /// `metric{label="value"} offset 5m @ 100`
 pub(super) fn vector<'e>(
@@ -14,43 +50,57 @@ pub(super) fn vector<'e>(
     selector: &'e VectorSelector,
 ) -> Result<Rows<'e>, EvalError> {
     let matchers = compile(selector)?;
-    let offset = duration(selector.offset.as_ref())?;
-    let times: Vec<i64> = (0..ev.steps.count)
-        .map(|index| instant_of(&ev, selector.fixed, ev.steps.at(index)) - offset)
-        .collect();
-    let lookback = ev.options.lookback.millis();
-    let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
+    let instant = Instant::of(&ev, selector.fixed, selector.offset.as_ref())?;
+    let steps = ev.steps;
+    if steps.count == 0 {
         return Ok(Box::new(std::iter::empty()));
+    }
+    let lookback = ev.options.lookback.millis();
+    let swept = if instant.fixed.is_some() {
+        1
+    } else {
+        steps.count
     };
     // The sample exactly `lookback` ago is out of reach.
-    let from = Timestamp::from_millis(first - lookback + 1);
-    let to = Timestamp::from_millis(*last);
+    let first = instant.at(steps.at(0)).saturating_sub(lookback) + 1;
+    let from = Timestamp::from_millis(first);
+    let to = Timestamp::from_millis(instant.at(steps.end()));
     let found = ev.store.select(&matchers, from, to);
+    let mut buffer = SampleBuffer::default();
     let rows = found.into_iter().map(move |stored| {
-        let mut buffer = SampleBuffer::default();
         let samples = ev.store.samples(stored.id, from, to, &mut buffer);
         ev.shared.count(samples.len());
+        let mut column = Column::absent(steps.count);
+        let times = (0..swept).map(|step| instant.at(steps.at(step)));
+        newest(&samples, times, lookback, &mut column);
+        if swept < steps.count {
+            window::repeat_first(&mut column);
+        }
         Ok(Series {
             labels: stored.labels,
             drop_name: false,
-            column: newest(&samples, &times, lookback),
+            column,
         })
     });
     Ok(Box::new(rows))
 }
 
 /// The newest sample at each time, unless it is too old or a staleness marker.
-fn newest(samples: &Samples<'_>, times: &[i64], lookback: i64) -> Column {
-    let mut column = Column::absent(times.len());
+fn newest(
+    samples: &Samples<'_>,
+    times: impl Iterator<Item = i64>,
+    lookback: i64,
+    column: &mut Column,
+) {
     let mut next = 0;
-    for (index, &at) in times.iter().enumerate() {
+    for (index, at) in times.enumerate() {
         while next < samples.len() && samples.times[next] <= at {
             next += 1;
         }
         let Some(newest) = next.checked_sub(1) else {
             continue;
         };
-        if samples.times[newest] <= at - lookback {
+        if samples.times[newest] <= at.saturating_sub(lookback) {
             continue;
         }
         match samples.histogram(newest) {
@@ -61,18 +111,10 @@ fn newest(samples: &Samples<'_>, times: &[i64], lookback: i64) -> Column {
             None => column.floats[index] = samples.values[newest],
         }
     }
-    column
 }
 
-/// `metric[5m]` as the whole of an instant query.
-pub(super) fn matrix(_: &Evaluator<'_>, expr: &Expr) -> Result<Vec<RangeSeries>, EvalError> {
-    Err(EvalError {
-        message: format!("evaluating {expr} is not built yet"),
-        span: expr.span(),
-    })
-}
-
-fn compile(selector: &VectorSelector) -> Result<Vec<LabelMatcher>, EvalError> {
+/// The matchers of a selector, ready to be asked.
+pub(super) fn compile(selector: &VectorSelector) -> Result<Vec<LabelMatcher>, EvalError> {
     let compiled = selector.matchers.iter().map(|matcher| {
         LabelMatcher::new(&matcher.matcher).map_err(|error| EvalError {
             message: error.to_string(),
@@ -82,22 +124,13 @@ fn compile(selector: &VectorSelector) -> Result<Vec<LabelMatcher>, EvalError> {
     compiled.collect()
 }
 
-fn instant_of(ev: &Evaluator<'_>, fixed: Option<AtModifier>, step: i64) -> i64 {
-    match fixed {
-        None => step,
-        Some(AtModifier::Time(at)) => at.millis(),
-        Some(AtModifier::Start) => ev.query.start.millis(),
-        Some(AtModifier::End) => ev.query.end.millis(),
-    }
-}
-
-fn duration(value: Option<&DurationValue>) -> Result<i64, EvalError> {
+/// A duration in milliseconds.
+pub(super) fn duration(_: &Evaluator<'_>, value: &DurationValue) -> Result<i64, EvalError> {
     match value {
-        None => Ok(0),
-        Some(DurationValue::Literal { value, .. }) => Ok(Duration::millis(*value)),
-        Some(DurationValue::Expr(expr)) => Err(EvalError {
+        DurationValue::Literal { value, .. } => Ok(Duration::millis(*value)),
+        DurationValue::Expr(expr) => Err(EvalError {
             message: "duration expressions are not built yet".into(),
-            span: Span::clone(&expr.at),
+            span: expr.at.0,
         }),
     }
 }

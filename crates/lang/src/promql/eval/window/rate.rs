@@ -1,0 +1,205 @@
+//! `rate`, `increase`, `delta` over a whole range, `irate` and `idelta` between its last two samples.
+
+use super::super::value::SampleValue;
+use super::ranges::{Context, Floats, OverRange, Window};
+use crate::promql::store::stale;
+
+/// How much a counter or gauge changes over a range, extrapolated to the borders of the range
+/// (upstream's `extrapolatedRate`).
+pub(super) struct Rate {
+    /// A counter only rises, except when it begins anew.
+    is_counter: bool,
+    /// Per second, rather than over the range.
+    is_rate: bool,
+}
+
+impl Rate {
+    pub(super) const RATE: Self = Self {
+        is_counter: true,
+        is_rate: true,
+    };
+    pub(super) const INCREASE: Self = Self {
+        is_counter: true,
+        is_rate: false,
+    };
+    pub(super) const DELTA: Self = Self {
+        is_counter: false,
+        is_rate: false,
+    };
+
+    /// What the counter rose by before it fell, at each fall, added to `change`.
+    fn add_resets(floats: &Floats<'_>, mut change: f64, context: &Context<'_>) -> f64 {
+        if floats.starts.is_empty() {
+            for pair in floats.values.windows(2) {
+                if pair[1] < pair[0] {
+                    change += pair[0];
+                }
+            }
+            return change;
+        }
+        let mut overlaps = false;
+        for index in 1..floats.values.len() {
+            let (start, before) = (floats.starts[index], floats.starts[index - 1]);
+            let previous = floats.times[index - 1];
+            overlaps |= overlap(before, previous, start);
+            if floats.values[index] < floats.values[index - 1]
+                || is_reset(before, previous, start, floats.times[index])
+            {
+                change += floats.values[index - 1];
+            }
+        }
+        if overlaps {
+            context.warn(OVERLAP);
+        }
+        change
+    }
+}
+
+const OVERLAP: &str =
+    "sample has start time that overlaps with previous sample timestamp for metric";
+
+impl OverRange for Rate {
+    fn floats(&self, window: &Window<'_>, context: &mut Context<'_>) -> f64 {
+        let floats = &window.floats;
+        let end = floats.values.len() - 1;
+        let mut change = floats.values[end] - floats.values[0];
+        if self.is_counter {
+            change = Self::add_resets(floats, change, context);
+        }
+        let edges = Edges {
+            first: floats.times[0],
+            last: floats.times[end],
+            gaps: end,
+            start: floats.starts.first().copied().unwrap_or(0),
+        };
+        if self.is_counter && edges.begins_inside(window) {
+            change += floats.values[0];
+        } else if end == 0 {
+            return stale();
+        }
+        let first = floats.values[0];
+        let zero = (change > 0.0 && first >= 0.0).then(|| first / change);
+        change * edges.factor(window, self, zero)
+    }
+
+    fn mixed(&self, _: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
+        context.warn("rates of histograms are not built yet:");
+        None
+    }
+}
+
+/// The first and the last sample of a range.
+struct Edges {
+    first: i64,
+    last: i64,
+    /// How many gaps lie between them: one less than there are samples.
+    gaps: usize,
+    /// The start timestamp of the first one, or 0.
+    start: i64,
+}
+
+impl Edges {
+    /// Whether the series began inside the range, with zero.
+    fn begins_inside(&self, window: &Window<'_>) -> bool {
+        self.start != 0 && self.start > window.from && self.start < self.first
+    }
+
+    /// What the change between the samples is multiplied by. `zero`: for a counter that rose, by which part
+    /// of its rise it is above zero at first.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "milliseconds and counts, as upstream"
+    )]
+    fn factor(&self, window: &Window<'_>, rate: &Rate, zero: Option<f64>) -> f64 {
+        let seconds = |millis: i64| millis as f64 / 1000.0;
+        let mut to_start = seconds(self.first - window.from);
+        let mut to_end = seconds(window.to - self.last);
+        let mut sampled = seconds(self.last - self.first);
+        let between = if self.gaps > 0 {
+            sampled / self.gaps as f64
+        } else {
+            0.0
+        };
+        let threshold = between * 1.1;
+        if rate.is_counter && self.begins_inside(window) {
+            to_start = 0.0;
+            sampled = seconds(self.last - self.start);
+        } else {
+            if to_start >= threshold {
+                to_start = between / 2.0;
+            }
+            // A counter was not below zero.
+            if let Some(part) = zero.filter(|_| rate.is_counter) {
+                let to_zero = sampled * part;
+                if to_zero < to_start {
+                    to_start = to_zero;
+                }
+            }
+        }
+        if to_end >= threshold {
+            to_end = between / 2.0;
+        }
+        let mut factor = 1.0;
+        if sampled != 0.0 {
+            factor = (sampled + to_start + to_end) / sampled;
+        }
+        if rate.is_rate {
+            factor /= range_seconds(window);
+        }
+        factor
+    }
+}
+
+/// The length of a range as Go's `Duration.Seconds` rounds it.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds, as upstream")]
+pub(super) fn range_seconds(window: &Window<'_>) -> f64 {
+    let length = window.to - window.from;
+    (length / 1000) as f64 + (length % 1000 * 1_000_000) as f64 / 1e9
+}
+
+/// Whether a start timestamp says that the counter began anew between two samples.
+pub(super) fn is_reset(before: i64, previous: i64, start: i64, at: i64) -> bool {
+    if start == 0 || start >= at || start < previous {
+        return false;
+    }
+    if start > previous {
+        return true;
+    }
+    // It points at the sample before: a delta, unless the start of that one is unknown or invalid.
+    before <= previous && before != 0 && before != previous
+}
+
+/// Whether a sample claims to have begun before the one in front of it was taken.
+fn overlap(before: i64, previous: i64, start: i64) -> bool {
+    start != 0 && start < previous && start != before
+}
+
+/// The change between the last two samples of a range (upstream's `instantValue`).
+pub(super) struct Instantaneous {
+    /// `irate`: per second, and of a counter.
+    pub is_rate: bool,
+}
+
+impl OverRange for Instantaneous {
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds, as upstream")]
+    fn floats(&self, window: &Window<'_>, _: &mut Context<'_>) -> f64 {
+        let floats = &window.floats;
+        let Some(first) = floats.values.len().checked_sub(2) else {
+            return stale();
+        };
+        let (before, value) = (floats.values[first], floats.values[first + 1]);
+        let (previous, at) = (floats.times[first], floats.times[first + 1]);
+        let start = |index: usize| floats.starts.get(index).copied().unwrap_or(0);
+        let fell = value < before || is_reset(start(first), previous, start(first + 1), at);
+        if !self.is_rate {
+            return value - before;
+        }
+        let change = if fell { value } else { value - before };
+        change / ((at - previous) as f64 / 1000.0)
+    }
+
+    fn mixed(&self, _: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
+        context.warn("rates of histograms are not built yet:");
+        None
+    }
+}

@@ -1,0 +1,260 @@
+//! Where ranges come from: a range selector, whose samples a store holds, or a subquery, which is
+//! evaluated at steps of its own.
+
+use super::super::column::{Rows, Series, Steps};
+use super::super::evaluator::{Evaluator, checked_steps};
+use super::super::select::{self, Instant};
+use super::super::{EvalError, RangeSeries};
+use super::ranges::{Context, Geometry, OverRange, Tracks, sweep};
+use crate::model::{Duration, METRIC_NAME, Sample, Span, Timestamp};
+use crate::promql::ast::{AggregateOp, Expr, MatrixSelector, Subquery, ValueType};
+use crate::promql::store::{SampleBuffer, StoredSeries};
+
+/// The series of a range and where in time the ranges are.
+pub(super) struct Source<'e> {
+    pub ev: Evaluator<'e>,
+    pub geometry: Geometry,
+    /// Whether its series differ in more than the metric name.
+    pub one_name: bool,
+    /// Where the range stands in the expression.
+    span: Span,
+    kind: Kind<'e>,
+}
+
+enum Kind<'e> {
+    Stored(Vec<StoredSeries>),
+    Computed(Rows<'e>, Steps),
+}
+
+impl<'e> Source<'e> {
+    /// The source of an expression that is a range.
+    pub(super) fn of(ev: Evaluator<'e>, expr: &'e Expr) -> Result<Self, EvalError> {
+        match expr.unwrap_parens() {
+            Expr::Matrix(matrix) => Self::stored(ev, matrix),
+            Expr::Subquery(subquery) => Self::computed(ev, subquery),
+            other => Err(EvalError {
+                message: format!("{other} is not a range"),
+                span: other.span(),
+            }),
+        }
+    }
+
+    fn stored(ev: Evaluator<'e>, matrix: &'e MatrixSelector) -> Result<Self, EvalError> {
+        let selector = &matrix.selector;
+        let matchers = select::compile(selector)?;
+        let instant = Instant::of(&ev, selector.fixed, selector.offset.as_ref())?;
+        let geometry = Geometry {
+            steps: ev.steps,
+            length: select::duration(&ev, &matrix.range)?,
+            offset: instant.offset,
+            fixed: instant.fixed,
+            before: 0,
+            after: 0,
+        };
+        let (first, last) = geometry.reach();
+        let (first, last) = (Timestamp::from_millis(first), Timestamp::from_millis(last));
+        Ok(Self {
+            kind: Kind::Stored(ev.store.select(&matchers, first, last)),
+            one_name: selector.metric_name().is_some(),
+            span: matrix.at.0,
+            ev,
+            geometry,
+        })
+    }
+
+    fn computed(ev: Evaluator<'e>, subquery: &'e Subquery) -> Result<Self, EvalError> {
+        let instant = Instant::of(&ev, subquery.fixed, subquery.offset.as_ref())?;
+        let geometry = Geometry {
+            steps: ev.steps,
+            length: select::duration(&ev, &subquery.range)?,
+            offset: instant.offset,
+            fixed: instant.fixed,
+            before: 0,
+            after: 0,
+        };
+        let steps = subquery_steps(&ev, subquery, &geometry)?;
+        let rows = if steps.count == 0 {
+            Box::new(std::iter::empty())
+        } else {
+            ev.at_steps(steps).rows(&subquery.expr)?
+        };
+        Ok(Self {
+            kind: Kind::Computed(rows, steps),
+            one_name: has_one_name(&subquery.expr),
+            span: subquery.at.0,
+            ev,
+            geometry,
+        })
+    }
+
+    /// What a function makes of the ranges of each series, in a series that keeps its name.
+    pub(super) fn rows<F: OverRange + 'e>(
+        self,
+        function: F,
+        call: Span,
+        starts: bool,
+        finish: impl Fn(Series) -> Series + 'e,
+    ) -> Rows<'e> {
+        let Self {
+            ev, geometry, span, ..
+        } = self;
+        let mut tracks = Tracks::default();
+        let mut scratch = Vec::new();
+        match self.kind {
+            Kind::Stored(found) => {
+                let mut buffer = SampleBuffer::default();
+                let (first, last) = geometry.reach();
+                let (first, last) = (Timestamp::from_millis(first), Timestamp::from_millis(last));
+                Box::new(found.into_iter().map(move |stored| {
+                    let samples = ev.store.samples(stored.id, first, last, &mut buffer);
+                    ev.shared.count(samples.len());
+                    let mut context = Context {
+                        shared: ev.shared,
+                        span,
+                        call,
+                        labels: &stored.labels,
+                        scratch: std::mem::take(&mut scratch),
+                    };
+                    let split = tracks.split(&samples, starts);
+                    let column = sweep(&function, split, &geometry, &mut context);
+                    scratch = context.scratch;
+                    Ok(finish(Series {
+                        labels: stored.labels,
+                        drop_name: false,
+                        column,
+                    }))
+                }))
+            }
+            Kind::Computed(rows, steps) => Box::new(rows.map(move |series| {
+                let mut series = series?;
+                ev.settle(&mut series);
+                let mut context = Context {
+                    shared: ev.shared,
+                    span,
+                    call,
+                    labels: &series.labels,
+                    scratch: std::mem::take(&mut scratch),
+                };
+                let split = tracks.of_column(&series.column, &steps);
+                let column = sweep(&function, split, &geometry, &mut context);
+                scratch = context.scratch;
+                series.column = column;
+                Ok(finish(series))
+            })),
+        }
+    }
+}
+
+/// The steps of a subquery: multiples of its step, from behind the beginning of the first range up to the
+/// end of the last one (upstream's `subqueryTimeRange`).
+fn subquery_steps(
+    ev: &Evaluator<'_>,
+    subquery: &Subquery,
+    geometry: &Geometry,
+) -> Result<Steps, EvalError> {
+    let step = match &subquery.step {
+        Some(step) => select::duration(ev, step)?,
+        None => 0,
+    };
+    // A step of zero is that of the server too.
+    let step = match step {
+        0 => ev.options.subquery_step.millis(),
+        step => step,
+    };
+    let span = subquery.at.0;
+    let before = geometry.end(0).saturating_sub(geometry.length);
+    let end = geometry.end(geometry.steps.count.saturating_sub(1));
+    let mut start = match step {
+        0 => before,
+        step => step * (before / step),
+    };
+    if start <= before {
+        start = start.saturating_add(step);
+    }
+    let (start, end) = (Timestamp::from_millis(start), Timestamp::from_millis(end));
+    checked_steps(start, end, Duration::from_millis(step), span)
+}
+
+/// Whether no two series of an expression differ only in their metric names: the names need not be
+/// compared when they are dropped. Where it cannot be told cheaply, no.
+fn has_one_name(expr: &Expr) -> bool {
+    match expr {
+        Expr::Vector(selector) => selector.metric_name().is_some(),
+        Expr::Matrix(matrix) => matrix.selector.metric_name().is_some(),
+        Expr::Subquery(subquery) => has_one_name(&subquery.expr),
+        Expr::Paren(paren) => has_one_name(&paren.expr),
+        Expr::Unary(unary) => has_one_name(&unary.expr),
+        Expr::Call(call) => {
+            let relabels = matches!(call.function.name, "label_replace" | "label_join" | "info");
+            !relabels && call.args.iter().all(has_one_name)
+        }
+        Expr::Aggregate(aggregate) => match aggregate.op {
+            AggregateOp::TopK
+            | AggregateOp::BottomK
+            | AggregateOp::LimitK
+            | AggregateOp::LimitRatio
+            | AggregateOp::CountValues => has_one_name(&aggregate.expr),
+            _ => aggregate.without || aggregate.grouping.iter().all(|g| g.name != METRIC_NAME),
+        },
+        Expr::Binary(binary) => {
+            let is_vector = |side: &Expr| side.value_type() == ValueType::Vector;
+            !(is_vector(&binary.lhs) && is_vector(&binary.rhs))
+                && has_one_name(&binary.lhs)
+                && has_one_name(&binary.rhs)
+        }
+        Expr::Number(_) | Expr::String(_) => true,
+    }
+}
+
+/// A range as the whole of an instant query.
+pub(in super::super) fn matrix(
+    ev: &Evaluator<'_>,
+    expr: &Expr,
+) -> Result<Vec<RangeSeries>, EvalError> {
+    let source = Source::of(*ev, expr)?;
+    let (first, last) = source.geometry.reach();
+    let mut all = Vec::new();
+    let mut held = 0;
+    match source.kind {
+        Kind::Stored(found) => {
+            let (first, last) = (Timestamp::from_millis(first), Timestamp::from_millis(last));
+            let (mut buffer, mut tracks) = (SampleBuffer::default(), Tracks::default());
+            for stored in found {
+                let samples = ev.store.samples(stored.id, first, last, &mut buffer);
+                ev.shared.count(samples.len());
+                let (floats, histograms) = tracks.split(&samples, false);
+                held += floats.times.len() + histograms.times.len();
+                ev.check_held(held, source.span)?;
+                let floats = floats.times.iter().zip(floats.values);
+                let histograms = histograms.times.iter().zip(histograms.values);
+                let series = RangeSeries {
+                    labels: stored.labels,
+                    floats: floats
+                        .map(|(at, value)| Sample {
+                            at: Timestamp::from_millis(*at),
+                            value: *value,
+                        })
+                        .collect(),
+                    histograms: histograms
+                        .map(|(at, histogram)| (Timestamp::from_millis(*at), histogram.clone()))
+                        .collect(),
+                };
+                if !series.floats.is_empty() || !series.histograms.is_empty() {
+                    all.push(series);
+                }
+            }
+        }
+        Kind::Computed(rows, steps) => {
+            for series in rows {
+                let series = series?;
+                if !series.column.is_empty() {
+                    held += steps.count;
+                    ev.check_held(held, source.span)?;
+                    all.push(ev.at_steps(steps).range_series(series));
+                }
+            }
+        }
+    }
+    all.sort_by(|a, b| a.labels.cmp(&b.labels));
+    Ok(all)
+}

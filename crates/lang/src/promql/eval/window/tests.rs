@@ -1,0 +1,90 @@
+//! Functions over ranges at one instant, over series of a sample each 10 s.
+
+use crate::model::{Labels, Timestamp};
+use crate::promql::eval::{EvalOptions, SampleValue, Value, instant};
+use crate::promql::memory::MemoryStore;
+use crate::promql::store::stale;
+use crate::promql::{ParseOptions, parse};
+
+fn store() -> MemoryStore {
+    let mut store = MemoryStore::default();
+    let mut series = |name: &str, values: &[f64]| {
+        let labels = Labels::from_pairs([("__name__", name), ("job", "api")]);
+        for (index, &value) in values.iter().enumerate() {
+            let at = Timestamp::from_millis(i64::try_from(index).unwrap() * 10_000);
+            store.push(&labels, at, value);
+        }
+    };
+    series("rising_total", &[0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0]);
+    series("reset_total", &[0.0, 10.0, 20.0, 0.0, 10.0, 20.0, 30.0]);
+    series("gauge", &[3.0, 1.0, stale(), f64::NAN, 4.0, 1.0, 5.0]);
+    series("huge", &[f64::MAX, f64::MAX, f64::MAX, f64::MAX]);
+    store
+}
+
+#[track_caller]
+fn check(text: &str, expected: &[f64]) {
+    let expr = parse(text, ParseOptions::all()).unwrap();
+    let at = Timestamp::from_millis(60_000);
+    let answer = instant(&expr, &store(), at, &EvalOptions::default()).unwrap();
+    let values: Vec<f64> = match answer.value {
+        Value::Vector(vector) => vector
+            .iter()
+            .map(|sample| match sample.value {
+                SampleValue::Float(value) => value,
+                SampleValue::Histogram(_) => panic!("a histogram"),
+            })
+            .collect(),
+        Value::Matrix(matrix) => matrix
+            .iter()
+            .flat_map(|series| series.floats.iter().map(|sample| sample.value))
+            .collect(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(format!("{values:?}"), format!("{expected:?}"), "{text}");
+}
+
+#[test]
+fn rates() {
+    check("rate(rising_total[1m])", &[1.0]);
+    check("increase(rising_total[1m])", &[60.0]);
+    check("increase(reset_total[1m])", &[48.0]);
+    check("increase(rising_total[30s] @ 30)", &[30.0]);
+    check("increase(rising_total[30s] offset 30s)", &[30.0]);
+    check("delta(gauge[20s])", &[8.0]);
+    check("irate(reset_total[1m] offset 30s)", &[0.0]);
+    check("irate(rising_total[1m])", &[1.0]);
+    check("idelta(gauge[1m])", &[4.0]);
+    check("rate(rising_total[10s])", &[]);
+}
+
+#[test]
+fn statistics() {
+    check("sum_over_time(rising_total[20s])", &[110.0]);
+    check("avg_over_time(rising_total[20s])", &[55.0]);
+    check("avg_over_time(huge[61s])", &[1.797_693_134_862_315_5e308]);
+    check("count_over_time(gauge[1m])", &[5.0]);
+    check("count_over_time(gauge[61s])", &[6.0]);
+    check("min_over_time(gauge[1m])", &[1.0]);
+    check("max_over_time(gauge[30s])", &[5.0]);
+    check("ts_of_min_over_time(gauge[1m])", &[50.0]);
+    check("ts_of_max_over_time(gauge[1m])", &[60.0]);
+    check("ts_of_first_over_time(gauge[1m])", &[10.0]);
+    check("ts_of_last_over_time(gauge[1m])", &[60.0]);
+    check("first_over_time(gauge[1m])", &[1.0]);
+    check("last_over_time(gauge[1m])", &[5.0]);
+    check("present_over_time(gauge[1m])", &[1.0]);
+    check("stdvar_over_time(rising_total[20s])", &[25.0]);
+    check("stddev_over_time(rising_total[20s])", &[5.0]);
+}
+
+#[test]
+fn ranges_and_subqueries() {
+    check("gauge[20s]", &[1.0, 5.0]);
+    check("gauge[41s] offset 20s", &[3.0, 1.0, f64::NAN, 4.0]);
+    check("rising_total[40s:20s]", &[40.0, 60.0]);
+    check("rising_total[40s:20s] @ 41", &[20.0, 40.0]);
+    check("sum_over_time(rising_total[40s:20s])", &[100.0]);
+    check("max_over_time(rate(rising_total[20s])[40s:10s])", &[1.0]);
+    check("sum_over_time((rising_total @ 10)[30s:10s])", &[30.0]);
+}
