@@ -17,6 +17,8 @@ mod types;
 pub mod store;
 pub mod memory;
 pub mod eval;
+pub mod notation;
+pub mod script;
 
 pub use ast::{Expr, ValueType};
 
