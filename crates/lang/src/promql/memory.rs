@@ -118,13 +118,6 @@ impl MemoryStore {
         }
     }
 
-    /// Adds numbers in order of time, as [`push`](Self::push) does one.
-    pub fn extend(&mut self, labels: &Labels, samples: impl Iterator<Item = (Timestamp, f64)>) {
-        for (at, value) in samples {
-            self.push(labels, at, value);
-        }
-    }
-
     /// Adds a histogram, as [`push`](Self::push) does a number.
     pub fn push_histogram(&mut self, labels: &Labels, at: Timestamp, histogram: Arc<Histogram>) {
         let columns = self.columns(labels);

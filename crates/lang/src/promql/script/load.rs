@@ -7,6 +7,7 @@ use crate::model::labels::quote;
 use crate::model::{Diagnostic, Duration, Labels, Span, Timestamp};
 use crate::promql::memory::MemoryStore;
 use crate::promql::notation::{Entry, Sequence};
+use crate::promql::store::SampleBuffer;
 
 const CODE: &str = "promqltest/load";
 
@@ -54,9 +55,17 @@ impl Loader {
             Timestamp::EPOCH + step.times(index)
         };
         if series.values.is_numeric() && series.starts.is_none() {
-            let samples = series.values.floats();
-            self.store
-                .extend(labels, samples.map(|(index, value)| (at(index), value)));
+            let (mut times, mut values) = (Vec::new(), Vec::new());
+            for (index, value) in series.values.floats() {
+                times.push(at(index).millis());
+                values.push(value);
+            }
+            let samples = SampleBuffer {
+                times,
+                values,
+                ..SampleBuffer::default()
+            };
+            self.store.insert(labels, samples);
             return Ok(());
         }
         let mut starts = series.starts.iter().flat_map(Sequence::iter);
