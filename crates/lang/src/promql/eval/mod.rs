@@ -9,6 +9,7 @@ mod annotation;
 mod binary;
 mod call;
 mod column;
+mod duration;
 mod evaluator;
 mod kahan;
 mod select;

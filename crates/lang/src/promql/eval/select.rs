@@ -2,8 +2,8 @@
 
 use super::column::{Column, Rows, Series};
 use super::evaluator::Evaluator;
-use super::{EvalError, window};
-use crate::model::{Duration, Timestamp};
+use super::{EvalError, duration, window};
+use crate::model::Timestamp;
 use crate::promql::ast::{AtModifier, DurationValue, VectorSelector};
 use crate::promql::store::{SampleBuffer, Samples, is_stale};
 use crate::regex::LabelMatcher;
@@ -32,7 +32,7 @@ impl Instant {
                 AtModifier::End => ev.query.end.millis(),
             }),
             offset: match offset {
-                Some(offset) => duration(ev, offset)?,
+                Some(offset) => duration::signed(ev, offset)?,
                 None => 0,
             },
         })
@@ -122,15 +122,4 @@ pub(super) fn compile(selector: &VectorSelector) -> Result<Vec<LabelMatcher>, Ev
         })
     });
     compiled.collect()
-}
-
-/// A duration in milliseconds.
-pub(super) fn duration(_: &Evaluator<'_>, value: &DurationValue) -> Result<i64, EvalError> {
-    match value {
-        DurationValue::Literal { value, .. } => Ok(Duration::millis(*value)),
-        DurationValue::Expr(expr) => Err(EvalError {
-            message: "duration expressions are not built yet".into(),
-            span: expr.at.0,
-        }),
-    }
 }

@@ -1,8 +1,12 @@
 //! Functions over ranges of samples: `rate(x[5m])`, `max_over_time(y[1h:1m])`.
 
+mod absent;
+mod compare;
 mod over_time;
+mod quantile;
 mod ranges;
 mod rate;
+mod regression;
 mod source;
 
 use std::sync::Arc;
@@ -15,11 +19,16 @@ use crate::model::labels::quote;
 use crate::model::{Labels, METRIC_NAME, Span};
 use crate::promql::ast::{Call, Expr, ValueType};
 use crate::promql::store::is_stale;
+use compare::Comparison;
 use over_time::{Average, Count, Edge, EdgeTime, Extreme, ExtremeTime, Present, Sum, Variance};
+use quantile::{Deviation, Quantile};
 use ranges::OverRange;
 use rate::{Instantaneous, Rate};
+use regression::{Derivative, Prediction, Smoothing};
 use source::Source;
 
+pub(super) use absent::labels as absent_labels;
+pub(super) use quantile::quantile;
 pub(super) use ranges::repeat_first;
 pub(super) use source::matrix;
 
@@ -56,6 +65,39 @@ pub(super) fn rows<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>, Ev
         "ts_of_min_over_time" => over(ev, call, ExtremeTime::MIN),
         "stdvar_over_time" => over(ev, call, Variance { root: false }),
         "stddev_over_time" => over(ev, call, Variance { root: true }),
+        "quantile_over_time" => {
+            let q = ev.scalar(&call.args[0])?;
+            let span = call.args[0].span();
+            over(ev, call, Quantile { q, span })
+        }
+        "mad_over_time" => over(ev, call, Deviation),
+        "changes" => over(
+            ev,
+            call,
+            Comparison {
+                resets: false,
+                anchored: false,
+            },
+        ),
+        "resets" => over(
+            ev,
+            call,
+            Comparison {
+                resets: true,
+                anchored: false,
+            },
+        ),
+        "deriv" => over(ev, call, Derivative),
+        "predict_linear" => {
+            let ahead = ev.scalar(&call.args[1])?;
+            over(ev, call, Prediction { ahead })
+        }
+        "double_exponential_smoothing" => {
+            let level = ev.scalar(&call.args[1])?;
+            let trend = ev.scalar(&call.args[2])?;
+            over(ev, call, Smoothing { level, trend })
+        }
+        "absent_over_time" => absent::rows(ev, call),
         name => Err(not_built(&name, call.at.0)),
     }
 }
@@ -152,6 +194,11 @@ fn without_hint(histogram: &Arc<Histogram>) -> Arc<Histogram> {
             Arc::new(plain)
         }
     }
+}
+
+/// Whether a histogram began anew after another one.
+fn detect_reset(histogram: &Histogram, before: &Histogram) -> bool {
+    histogram.count < before.count
 }
 
 #[cfg(test)]

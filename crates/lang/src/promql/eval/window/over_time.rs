@@ -4,12 +4,12 @@ use super::super::kahan;
 use super::super::value::SampleValue;
 use super::ranges::{Context, OverRange, Window};
 
-const MIXED: &str = "encountered a mix of histograms and floats for metric name";
-const IGNORED: &str =
+pub(super) const MIXED: &str = "encountered a mix of histograms and floats for metric name";
+pub(super) const IGNORED: &str =
     "ignored histograms in a range containing both floats and histograms for metric name";
 
 /// The value of the numbers of a range, with a hint that the histograms are ignored.
-fn ignoring(
+pub(super) fn ignoring(
     function: &impl OverRange,
     window: &Window<'_>,
     context: &mut Context<'_>,

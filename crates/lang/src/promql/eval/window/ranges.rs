@@ -109,6 +109,8 @@ pub(super) struct Context<'c> {
     pub labels: &'c Labels,
     /// Memory that is kept from range to range.
     pub scratch: Vec<f64>,
+    /// Why the query must fail.
+    pub error: Option<String>,
 }
 
 impl Context<'_> {

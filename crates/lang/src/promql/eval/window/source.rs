@@ -4,7 +4,7 @@
 use super::super::column::{Rows, Series, Steps};
 use super::super::evaluator::{Evaluator, checked_steps};
 use super::super::select::{self, Instant};
-use super::super::{EvalError, RangeSeries};
+use super::super::{EvalError, RangeSeries, duration};
 use super::ranges::{Context, Geometry, OverRange, Tracks, sweep};
 use crate::model::{Duration, METRIC_NAME, Sample, Span, Timestamp};
 use crate::promql::ast::{AggregateOp, Expr, MatrixSelector, Subquery, ValueType};
@@ -45,7 +45,7 @@ impl<'e> Source<'e> {
         let instant = Instant::of(&ev, selector.fixed, selector.offset.as_ref())?;
         let geometry = Geometry {
             steps: ev.steps,
-            length: select::duration(&ev, &matrix.range)?,
+            length: duration::positive(&ev, &matrix.range)?,
             offset: instant.offset,
             fixed: instant.fixed,
             before: 0,
@@ -66,7 +66,7 @@ impl<'e> Source<'e> {
         let instant = Instant::of(&ev, subquery.fixed, subquery.offset.as_ref())?;
         let geometry = Geometry {
             steps: ev.steps,
-            length: select::duration(&ev, &subquery.range)?,
+            length: duration::positive(&ev, &subquery.range)?,
             offset: instant.offset,
             fixed: instant.fixed,
             before: 0,
@@ -114,10 +114,12 @@ impl<'e> Source<'e> {
                         call,
                         labels: &stored.labels,
                         scratch: std::mem::take(&mut scratch),
+                        error: None,
                     };
                     let split = tracks.split(&samples, starts);
                     let column = sweep(&function, split, &geometry, &mut context);
                     scratch = context.scratch;
+                    refuse(context.error, call)?;
                     Ok(finish(Series {
                         labels: stored.labels,
                         drop_name: false,
@@ -134,15 +136,21 @@ impl<'e> Source<'e> {
                     call,
                     labels: &series.labels,
                     scratch: std::mem::take(&mut scratch),
+                    error: None,
                 };
                 let split = tracks.of_column(&series.column, &steps);
                 let column = sweep(&function, split, &geometry, &mut context);
                 scratch = context.scratch;
+                refuse(context.error, call)?;
                 series.column = column;
                 Ok(finish(series))
             })),
         }
     }
+}
+
+fn refuse(error: Option<String>, span: Span) -> Result<(), EvalError> {
+    error.map_or(Ok(()), |message| Err(EvalError { message, span }))
 }
 
 /// The steps of a subquery: multiples of its step, from behind the beginning of the first range up to the
@@ -153,7 +161,7 @@ fn subquery_steps(
     geometry: &Geometry,
 ) -> Result<Steps, EvalError> {
     let step = match &subquery.step {
-        Some(step) => select::duration(ev, step)?,
+        Some(step) => duration::positive(ev, step)?,
         None => 0,
     };
     // A step of zero is that of the server too.

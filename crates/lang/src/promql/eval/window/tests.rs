@@ -88,3 +88,26 @@ fn ranges_and_subqueries() {
     check("max_over_time(rate(rising_total[20s])[40s:10s])", &[1.0]);
     check("sum_over_time((rising_total @ 10)[30s:10s])", &[30.0]);
 }
+
+#[test]
+fn comparisons_and_quantiles() {
+    check("changes(gauge[61s])", &[5.0]);
+    check("resets(reset_total[1m])", &[1.0]);
+    check("resets(gauge[61s])", &[2.0]);
+    check("quantile_over_time(0.5, rising_total[40s])", &[45.0]);
+    check("quantile_over_time(2, rising_total[40s])", &[f64::INFINITY]);
+    check("mad_over_time(rising_total[50s])", &[10.0]);
+    check("absent_over_time(gauge[1m])", &[]);
+    check("absent_over_time(nothing[1m])", &[1.0]);
+}
+
+#[test]
+fn lines() {
+    check("deriv(rising_total[1m])", &[1.0]);
+    check("predict_linear(rising_total[1m], 100)", &[160.0]);
+    check("predict_linear(rising_total[1m] @ 30, 100)", &[160.0]);
+    check(
+        "double_exponential_smoothing(rising_total[1m], 0.5, 0.5)",
+        &[60.0],
+    );
+}
