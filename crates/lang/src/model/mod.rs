@@ -4,6 +4,7 @@
 pub mod diagnostic;
 pub mod histogram;
 pub mod labels;
+pub mod logarithm;
 pub mod matcher;
 pub mod number;
 pub mod serial;

@@ -31,6 +31,20 @@ pub fn format_e(value: f64) -> String {
     format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())
 }
 
+/// One step of Neumaier's variant of Kahan summation: adds `value` to a sum and its compensation, which
+/// is to be added in the end. In the order of operations of Prometheus' `kahansum.Inc`.
+pub fn kahan_add(value: f64, sum: f64, compensation: f64) -> (f64, f64) {
+    let total = sum + value;
+    let compensation = if total.is_infinite() {
+        0.0
+    } else if sum.abs() >= value.abs() {
+        compensation + ((sum - total) + value)
+    } else {
+        compensation + ((value - total) + sum)
+    };
+    (total, compensation)
+}
+
 fn special(value: f64) -> Option<&'static str> {
     if value.is_nan() {
         Some("NaN")

@@ -2,7 +2,20 @@
 //!
 //! The counts are floats, as in Prometheus' `FloatHistogram`; nothing here knows series or time.
 
+mod arithmetic;
+mod bound;
+mod cells;
+mod compact;
+mod custom;
+mod reset;
+mod zero;
+
+pub use bound::{Bucket, EXPONENTIAL_SCHEMAS};
+pub use cells::Cells;
+
 use std::sync::Arc;
+
+use bound::exponential_bound;
 
 /// The schema of histograms whose bucket bounds are written out (`custom_values`).
 pub const CUSTOM_BUCKETS: i32 = -53;
@@ -60,4 +73,34 @@ pub enum ResetHint {
     NotReset,
     /// It is a gauge, which has none.
     Gauge,
+}
+
+/// What is odd about two histograms that were added or subtracted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Merged {
+    /// One says that there was a reset, the other that there was none.
+    pub reset_collision: bool,
+    /// Their custom bounds differ, so that only the common ones are left.
+    pub bounds_reconciled: bool,
+}
+
+/// Why two histograms can not be computed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HistogramError {
+    /// One has exponential buckets, the other custom ones.
+    #[error(
+        "cannot apply this operation on histograms with a mix of exponential and custom bucket schemas"
+    )]
+    IncompatibleSchemas,
+    /// Custom buckets have no resolution.
+    #[error("cannot reduce resolution when there are custom buckets")]
+    ReduceCustom,
+    /// Not a coarser schema.
+    #[error("cannot reduce resolution from schema {from} to {to}")]
+    ReduceTo {
+        /// What the histogram has.
+        from: i32,
+        /// What was asked for.
+        to: i32,
+    },
 }
