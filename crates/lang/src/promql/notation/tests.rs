@@ -93,6 +93,10 @@ fn histograms() {
         "{{schema:1 count:3.1 sum:-0.3 z_bucket:7.1 z_bucket_w:0.05 counter_reset_hint:gauge offset:-3 buckets:[5.1 10 7] n_offset:-5 n_buckets:[4.1 5]}}",
     );
     check("{{ count:1 }}x1", "{{count:1}} {{count:1}}");
+    check(
+        "{{count:1 buckets:[1 0 2]}}+{{count:2 buckets:[1 1] offset:1}}x2",
+        "{{count:1 buckets:[1 0 2]}} {{count:3 buckets:[1 1 3]}} {{count:5 buckets:[1 2 4]}}",
+    );
     refused(
         "{{count:1",
         "unexpected the end in series values, expected a blank or }} in a histogram description",
