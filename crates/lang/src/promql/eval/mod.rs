@@ -12,6 +12,8 @@ mod column;
 mod duration;
 mod evaluator;
 mod kahan;
+mod names;
+mod quantile_classic;
 mod select;
 mod unary;
 mod value;

@@ -1,0 +1,62 @@
+//! Whether dropping the metric names of a vector can make label sets equal: where it cannot, its series
+//! need not be collected and compared.
+
+use super::evaluator::Evaluator;
+use crate::model::METRIC_NAME;
+use crate::promql::ast::{AggregateOp, BinaryOp, Call, Cardinality, Expr};
+
+/// Whether two series of the expression may differ in nothing but what is dropped with the name.
+pub(super) fn may_collide(ev: &Evaluator<'_>, expr: &Expr) -> bool {
+    ev.options.type_and_unit_labels || !has_one_name(expr)
+}
+
+/// Whether all series of the expression have the same metric name, or none has one.
+fn has_one_name(expr: &Expr) -> bool {
+    match expr {
+        Expr::Number(_) | Expr::String(_) => true,
+        Expr::Vector(node) => node.metric_name().is_some(),
+        Expr::Matrix(node) => node.selector.metric_name().is_some(),
+        Expr::Subquery(node) => has_one_name(&node.expr),
+        Expr::Paren(node) => has_one_name(&node.expr),
+        Expr::Unary(_) => true,
+        Expr::Call(call) => call_has_one_name(call),
+        Expr::Aggregate(node) => match node.op {
+            AggregateOp::TopK
+            | AggregateOp::BottomK
+            | AggregateOp::LimitK
+            | AggregateOp::LimitRatio => has_one_name(&node.expr),
+            AggregateOp::CountValues => false,
+            _ => {
+                let named = node.grouping.iter().any(|label| label.name == METRIC_NAME);
+                node.without || !named || has_one_name(&node.expr)
+            }
+        },
+        Expr::Binary(node) => match node.op {
+            BinaryOp::Or => false,
+            BinaryOp::And | BinaryOp::Unless => has_one_name(&node.lhs),
+            op if op.is_comparison() && !node.return_bool => {
+                let right =
+                    matches!(&node.matching, Some(m) if m.cardinality == Cardinality::OneToMany);
+                let includes = node
+                    .matching
+                    .as_ref()
+                    .is_some_and(|m| !m.include.is_empty());
+                !includes && !right && has_one_name(&node.lhs) && has_one_name(&node.rhs)
+            }
+            _ => node
+                .matching
+                .as_ref()
+                .is_none_or(|m| m.include.is_empty() && !m.on),
+        },
+    }
+}
+
+/// Functions that keep names have those of their argument; all others have dropped them.
+fn call_has_one_name(call: &Call) -> bool {
+    match call.function.name {
+        "label_replace" | "label_join" | "histogram_quantiles" => false,
+        "first_over_time" | "info" | "last_over_time" | "sort" | "sort_by_label"
+        | "sort_by_label_desc" | "sort_desc" => call.args.first().is_none_or(has_one_name),
+        _ => true,
+    }
+}
