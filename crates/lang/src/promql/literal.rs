@@ -66,6 +66,9 @@ pub(super) fn from_seconds(seconds: f64) -> Duration {
     Duration::from_millis(nanos / 1_000_000)
 }
 
+/// The text is one to Go, whose texts are any bytes, and none here.
+pub(super) const NOT_UTF8: &str = "escapes in the text do not build valid UTF-8";
+
 /// The text between quotes, with its escapes read (upstream's `strutil.Unquote`). Escapes must
 /// build valid UTF-8.
 pub(super) fn unquote(quoted: &str) -> Result<String, String> {
@@ -80,7 +83,7 @@ pub(super) fn unquote(quoted: &str) -> Result<String, String> {
         rest = unescape(&rest[at + 1..], &quoted[..1], &mut bytes)?;
     }
     bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8(bytes).map_err(|_| "escapes in the text do not build valid UTF-8".to_owned())
+    String::from_utf8(bytes).map_err(|_| NOT_UTF8.to_owned())
 }
 
 /// Reads the escape behind a backslash, and returns what follows it.

@@ -55,6 +55,9 @@ impl ParseOptions {
     }
 }
 
+/// The code of the error that Prometheus does not have: see [`parse`].
+const NOT_UTF8: &str = "promql/not-utf8";
+
 /// Reads and checks an expression. The spans of the errors are byte ranges of `text`; there is at
 /// least one error; of several, the first is mostly the one that Prometheus reports. Of what Prometheus
 /// accepts only texts whose escapes build no valid UTF-8 are refused.

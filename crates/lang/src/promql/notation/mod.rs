@@ -6,6 +6,7 @@
 mod histogram;
 mod print;
 mod read;
+mod stored;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::model::{Diagnostic, Labels, Span};
 
 pub(super) use print::filled;
 pub use print::histogram_text;
+pub use stored::stored_hint;
 
 /// The most positions that [`Sequence::within`] lets a caller take who names no limit: some years of
 /// minutes, far above any test; and 0.8 GB of numbers.
@@ -128,16 +130,6 @@ impl Sequence {
             items: self.items.iter(),
             now: Now::Nothing,
         }
-    }
-
-    /// The values that are numbers, with their position.
-    pub fn floats(&self) -> impl Iterator<Item = (u64, f64)> + '_ {
-        (0..)
-            .zip(self.iter())
-            .filter_map(|(at, entry)| match entry {
-                Entry::Float(value) => Some((at, value)),
-                _ => None,
-            })
     }
 
     /// The sequence, if it has no more positions than that.

@@ -353,7 +353,11 @@ impl<'a> Parser<'a> {
 
     fn unquote(&mut self, token: Token) -> String {
         literal::unquote(self.text_of(token)).unwrap_or_else(|message| {
-            self.error("promql/syntax", token.span, message);
+            let code = match message == literal::NOT_UTF8 {
+                true => super::NOT_UTF8,
+                false => "promql/syntax",
+            };
+            self.error(code, token.span, message);
             String::new()
         })
     }

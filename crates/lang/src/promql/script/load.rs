@@ -1,13 +1,10 @@
 //! Puts the series of `load` commands into a store.
 
-use std::sync::Arc;
-
 use super::{Load, LoadedSeries, MAX_LOADED};
 use crate::model::labels::quote;
-use crate::model::{Diagnostic, Duration, Labels, Span, Timestamp};
+use crate::model::{Diagnostic, Duration, Span, Timestamp};
 use crate::promql::memory::MemoryStore;
-use crate::promql::notation::{Entry, Sequence};
-use crate::promql::store::SampleBuffer;
+use crate::promql::notation::Sequence;
 
 const CODE: &str = "promqltest/load";
 
@@ -33,57 +30,20 @@ impl Loader {
 
     pub(super) fn load(&mut self, load: Load) -> Result<(), Diagnostic> {
         for (labels, series) in load.series {
+            let LoadedSeries {
+                values,
+                starts,
+                span,
+            } = series;
             let limit = MAX_LOADED.saturating_sub(self.loaded);
-            series.values.within(limit).map_err(|mut error| {
-                error.span = error.span.shifted(series.span.start);
+            let samples = values.samples(Timestamp::EPOCH, load.step, starts.as_ref(), limit);
+            let samples = samples.map_err(|mut error| {
+                error.span = error.span.shifted(span.start);
                 error
             })?;
-            self.loaded += series.values.len();
-            self.series(&labels, &series, load.step)?;
-        }
-        Ok(())
-    }
-
-    fn series(
-        &mut self,
-        labels: &Labels,
-        series: &LoadedSeries,
-        step: Duration,
-    ) -> Result<(), Diagnostic> {
-        let at = |index: u64| {
-            let index = i64::try_from(index).unwrap_or(i64::MAX);
-            Timestamp::EPOCH + step.times(index)
-        };
-        if series.values.is_numeric() && series.starts.is_none() {
-            let (mut times, mut values) = (Vec::new(), Vec::new());
-            for (index, value) in series.values.floats() {
-                times.push(at(index).millis());
-                values.push(value);
-            }
-            let samples = SampleBuffer {
-                times,
-                values,
-                ..SampleBuffer::default()
-            };
-            self.store.insert(labels, samples);
-            return Ok(());
-        }
-        let mut starts = series.starts.iter().flat_map(Sequence::iter);
-        for (index, entry) in (0..).zip(series.values.iter()) {
-            let start = starts.next();
-            match entry {
-                Entry::Gap => continue,
-                Entry::Float(value) => self.store.push(labels, at(index), value),
-                Entry::Histogram(histogram, _) => {
-                    self.store
-                        .push_histogram(labels, at(index), Arc::clone(&histogram));
-                }
-            }
-            if let Some(Entry::Float(offset)) = start {
-                #[expect(clippy::cast_possible_truncation, reason = "was whole milliseconds")]
-                let start = at(index) + Duration::from_millis(offset as i64);
-                self.store.set_start(labels, at(index), start);
-            }
+            self.loaded += values.len();
+            drop(values);
+            self.store.insert(&labels, samples);
         }
         Ok(())
     }

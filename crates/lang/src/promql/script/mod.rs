@@ -65,8 +65,8 @@ pub struct LoadedSeries {
 pub struct Eval {
     /// The text of the expression.
     pub text: String,
-    /// The expression.
-    pub expr: Expr,
+    /// The expression; the error of one whose texts are not UTF-8, which only fails when it is evaluated.
+    pub expr: Result<Expr, String>,
     /// When it is evaluated.
     pub when: When,
     /// The times that the samples of an expected range vector have: first, last and step. In an instant

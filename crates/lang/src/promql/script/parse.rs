@@ -242,8 +242,12 @@ fn eval(line: Line<'_>, lines: &mut Lines<'_>, patterns: &Patterns) -> Read<Eval
         _ => {}
     }
     let text = text.unwrap_or_default();
-    let expr = promql::parse(text, ParseOptions::all())
-        .map_err(|errors| line.lift(line.text.len() - text.len(), errors))?;
+    let expr = match promql::parse(text, ParseOptions::all()) {
+        Ok(expr) => Ok(expr),
+        // Prometheus reads it, and fails when it evaluates it.
+        Err(errors) if errors[0].code == promql::NOT_UTF8 => Err(errors[0].message.clone()),
+        Err(errors) => return Err(line.lift(line.text.len() - text.len(), errors)),
+    };
     let mut eval = Eval {
         text: text.to_owned(),
         expr,

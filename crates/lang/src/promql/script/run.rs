@@ -109,16 +109,21 @@ struct Form<'a> {
 
 impl Run<'_> {
     fn eval(&self) -> Result<(), String> {
+        let expr = match (&self.eval.expr, &self.eval.expected.fail) {
+            (Ok(expr), _) => expr,
+            (Err(error), Some(wanted)) if wanted.is_match(error) => return Ok(()),
+            (Err(error), _) => return Err(error.clone()),
+        };
         let form = Form {
             text: &self.eval.text,
-            expr: &self.eval.expr,
+            expr,
         };
         let at = match self.eval.when {
             When::Range(start, end, step) => return self.range(form, start, end, step),
             When::Instant(at) => at,
         };
         self.instant(form, at)?;
-        let Some(fixed) = at::fixed(&self.eval.expr, at) else {
+        let Some(fixed) = at::fixed(expr, at) else {
             return Ok(());
         };
         let text = fixed.to_string();
