@@ -16,6 +16,15 @@ pub fn format_f(value: f64) -> String {
     special(value).map_or_else(|| format!("{value}"), ToOwned::to_owned)
 }
 
+/// How Prometheus' HTTP API writes sample values: with an exponent only below 1e-6 and from 1e21 on.
+pub fn format_api(value: f64) -> String {
+    if value != 0.0 && value.is_finite() && !(1e-6..1e21).contains(&value.abs()) {
+        format_e(value)
+    } else {
+        format_f(value)
+    }
+}
+
 /// Go's `'e'` with the shortest precision, such as `1e+00`: how Prometheus' API prints the value
 /// of an alert.
 pub fn format_e(value: f64) -> String {
@@ -43,6 +52,20 @@ pub fn kahan_add(value: f64, sum: f64, compensation: f64) -> (f64, f64) {
         compensation + ((value - total) + sum)
     };
     (total, compensation)
+}
+
+/// Whether two numbers differ by less than `epsilon` of the sum of their magnitudes. NaN equals NaN.
+/// Prometheus' `almost.Equal`.
+pub fn almost_equal(a: f64, b: f64, epsilon: f64) -> bool {
+    if (a.is_nan() && b.is_nan()) || a == b {
+        return true;
+    }
+    let sum = a.abs() + b.abs();
+    let difference = (a - b).abs();
+    if a == 0.0 || b == 0.0 || sum < f64::MIN_POSITIVE {
+        return difference < epsilon * f64::MIN_POSITIVE;
+    }
+    difference / sum.min(f64::MAX) < epsilon
 }
 
 fn special(value: f64) -> Option<&'static str> {

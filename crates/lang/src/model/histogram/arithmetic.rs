@@ -227,7 +227,9 @@ impl Histogram {
             let skipped = theirs.iter().take_while(|cell| inside(cell)).count();
             theirs.drain(..skipped);
             if operation == Operation::Sub {
-                theirs.iter_mut().for_each(|cell| cell.count *= -1.0);
+                for cell in &mut theirs {
+                    cell.count *= -1.0;
+                }
             }
             Buckets::from_cells(&merge(&own, &theirs, |a, b| operation.join(a, b)))
         };
@@ -261,7 +263,9 @@ impl Histogram {
         let own = self.positive.to_cells(lost);
         let mut theirs = other.positive.to_cells(&[]);
         if operation == Operation::Sub {
-            theirs.iter_mut().for_each(|cell| cell.count *= -1.0);
+            for cell in &mut theirs {
+                cell.count *= -1.0;
+            }
         }
         let reconciled = *self.custom_values != *other.custom_values;
         let cells = if reconciled {

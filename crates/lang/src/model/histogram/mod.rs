@@ -5,13 +5,21 @@
 mod arithmetic;
 mod bound;
 mod cells;
+mod classic;
 mod compact;
 mod custom;
 mod reset;
+mod text;
+mod trim;
+mod validate;
 mod zero;
 
 pub use bound::{Bucket, EXPONENTIAL_SCHEMAS};
 pub use cells::Cells;
+pub use classic::{ClassicError, from_classic};
+pub use text::ApiHistogram;
+pub use trim::Keep;
+pub use validate::{Invalid, InvalidBuckets, Side};
 
 use std::sync::Arc;
 
