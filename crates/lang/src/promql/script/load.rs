@@ -1,5 +1,6 @@
 //! Puts the series of `load` commands into a store.
 
+use super::nhcb::Converter;
 use super::{Load, LoadedSeries, MAX_LOADED};
 use crate::model::labels::quote;
 use crate::model::{Diagnostic, Duration, Span, Timestamp};
@@ -28,7 +29,9 @@ impl Loader {
         *self = Self::default();
     }
 
-    pub(super) fn load(&mut self, load: Load) -> Result<(), Diagnostic> {
+    /// Adds the samples of a `load` that stands at `place`.
+    pub(super) fn load(&mut self, load: Load, place: Span) -> Result<(), Diagnostic> {
+        let mut converter = Converter::default();
         for (labels, series) in load.series {
             let LoadedSeries {
                 values,
@@ -42,7 +45,15 @@ impl Loader {
                 error
             })?;
             self.loaded += values.len();
+            if load.with_nhcb {
+                converter.take(&labels, &values, load.step);
+            }
             drop(values);
+            self.store.insert(&labels, samples);
+        }
+        let converted = converter.finish();
+        let converted = converted.map_err(|why| Diagnostic::error(CODE, place, why))?;
+        for (labels, samples) in converted {
             self.store.insert(&labels, samples);
         }
         Ok(())

@@ -6,6 +6,7 @@
 mod at;
 mod compare;
 mod load;
+mod nhcb;
 mod parse;
 mod run;
 
@@ -154,10 +155,10 @@ pub fn run(text: &str) -> Result<Report, Vec<Diagnostic>> {
 /// What is wrong with the text, or more samples than [`MAX_LOADED`].
 pub fn load_only(text: &str) -> Result<MemoryStore, Vec<Diagnostic>> {
     let mut store = load::Loader::default();
-    for (command, _) in parse(text)?.commands {
+    for (command, place) in parse(text)?.commands {
         match command {
             Command::Clear => store.clear(),
-            Command::Load(load) => store.load(load).map_err(|error| vec![error])?,
+            Command::Load(load) => store.load(load, place).map_err(|error| vec![error])?,
             Command::Eval(_) => {}
         }
     }

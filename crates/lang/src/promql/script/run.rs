@@ -64,7 +64,7 @@ pub(super) fn script(text: &str, script: Script) -> Report {
                 loader.clear();
                 continue;
             }
-            Command::Load(load) => match loader.load(load) {
+            Command::Load(load) => match loader.load(load, span) {
                 Ok(()) => continue,
                 Err(error) => ("load".to_owned(), Some(error.message)),
             },
