@@ -1,6 +1,5 @@
 //! Histograms in the notation: `{{schema:0 sum:5 count:4 buckets:[1 2 1]}}`.
 
-use super::print::filled;
 use super::read::Reader;
 use crate::model::Diagnostic;
 use crate::model::histogram::{BucketSpan, Buckets, Histogram, ResetHint};
@@ -154,65 +153,4 @@ fn place(buckets: &mut Buckets, offset: i64) {
     if length > 0 {
         buckets.spans = vec![BucketSpan { offset, length }];
     }
-}
-
-/// A histogram with another added to it.
-pub(super) fn add(a: &Histogram, b: &Histogram) -> Result<Histogram, String> {
-    combined(a, b, |a, b| a + b)
-}
-
-/// A histogram with another taken from it.
-pub(super) fn subtract(a: &Histogram, b: &Histogram) -> Result<Histogram, String> {
-    combined(a, b, |a, b| a - b)
-}
-
-fn combined(
-    a: &Histogram,
-    b: &Histogram,
-    op: impl Fn(f64, f64) -> f64,
-) -> Result<Histogram, String> {
-    let differ = a.schema != b.schema
-        || a.zero_threshold != b.zero_threshold
-        || a.custom_values != b.custom_values;
-    if differ {
-        return Err("adding histograms with other bounds is not built yet".to_owned());
-    }
-    let mut sum = a.clone();
-    sum.count = op(a.count, b.count);
-    sum.sum = op(a.sum, b.sum);
-    sum.zero_count = op(a.zero_count, b.zero_count);
-    sum.positive = combined_buckets(&a.positive, &b.positive, &op);
-    sum.negative = combined_buckets(&a.negative, &b.negative, &op);
-    if a.reset_hint != b.reset_hint {
-        let gauge = [a.reset_hint, b.reset_hint].contains(&ResetHint::Gauge);
-        sum.reset_hint = if gauge {
-            ResetHint::Gauge
-        } else {
-            ResetHint::Unknown
-        };
-    }
-    Ok(sum)
-}
-
-fn combined_buckets(a: &Buckets, b: &Buckets, op: impl Fn(f64, f64) -> f64) -> Buckets {
-    let mut all = std::collections::BTreeMap::new();
-    for (index, count) in filled(a) {
-        all.insert(index, count);
-    }
-    for (index, count) in filled(b) {
-        let sum = all.entry(index).or_insert(0.0);
-        *sum = op(*sum, count);
-    }
-    let mut buckets = Buckets::default();
-    let mut next = 0;
-    for (index, count) in all {
-        let offset = i32::try_from(index - next).unwrap_or(i32::MAX);
-        match buckets.spans.last_mut() {
-            Some(span) if offset == 0 => span.length += 1,
-            _ => buckets.spans.push(BucketSpan { offset, length: 1 }),
-        }
-        buckets.counts.push(count);
-        next = index + 1;
-    }
-    buckets
 }

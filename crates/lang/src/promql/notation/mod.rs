@@ -11,7 +11,7 @@ mod stored;
 use std::sync::Arc;
 
 use super::store;
-use crate::model::histogram::Histogram;
+use crate::model::histogram::{Histogram, HistogramError};
 use crate::model::{Diagnostic, Labels, Span};
 
 pub(super) use print::filled;
@@ -80,11 +80,13 @@ enum Change {
 }
 
 impl Change {
-    fn apply(&self, to: &Histogram) -> Result<Histogram, String> {
+    fn apply(&self, to: &Histogram) -> Result<Histogram, HistogramError> {
+        let mut changed = to.clone();
         match self {
-            Self::Add(other) => histogram::add(to, other),
-            Self::Subtract(other) => histogram::subtract(to, other),
-        }
+            Self::Add(other) => changed.add(other)?,
+            Self::Subtract(other) => changed.sub(other)?,
+        };
+        Ok(changed)
     }
 }
 

@@ -372,7 +372,7 @@ impl<'a> Reader<'a> {
         change
             .apply(start)
             .map(drop)
-            .map_err(|why| self.error(from, why))
+            .map_err(|why| self.error(from, why.to_string()))
     }
 }
 

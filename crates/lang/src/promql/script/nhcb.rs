@@ -104,7 +104,9 @@ impl Classic {
         let (bound, last) = self.buckets[self.buckets.len() - 1];
         if count != last {
             let [count, bound, last] = [count, bound, last].map(format_g);
-            return Err(format!("count mismatch: count={count} != le={bound} count={last}"));
+            return Err(format!(
+                "count mismatch: count={count} != le={bound} count={last}"
+            ));
         }
         let is_whole = |value: f64| value.fract() == 0.0;
         let all_whole = is_whole(count) && self.buckets.iter().all(|b| is_whole(b.1));
