@@ -258,12 +258,10 @@ impl<'a> Evaluator<'a> {
     }
 
     fn without_name(&self, labels: &Labels) -> Labels {
-        let labels = labels.without(METRIC_NAME);
-        if self.options.type_and_unit_labels {
-            labels.without("__type__").without("__unit__")
-        } else {
-            labels
-        }
+        labels
+            .without(METRIC_NAME)
+            .without("__type__")
+            .without("__unit__")
     }
 
     /// Puts together series that have the same labels and values at different steps.

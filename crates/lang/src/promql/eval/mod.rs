@@ -14,7 +14,6 @@ mod evaluator;
 mod kahan;
 mod names;
 mod quantile;
-mod quantile_classic;
 mod select;
 mod unary;
 mod value;

@@ -51,9 +51,32 @@ pub(super) fn vector<'e>(
 ) -> Result<Rows<'e>, EvalError> {
     let matchers = compile(selector)?;
     let instant = Instant::of(&ev, selector.fixed, selector.offset.as_ref())?;
+    Ok(read(ev, &matchers, instant, Part::Value))
+}
+
+/// What is read of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Its value.
+    Value,
+    /// Its time, in milliseconds.
+    Time,
+    /// The time of a number, in milliseconds; a histogram stays one.
+    TimeOfNumber,
+    /// Its start timestamp in milliseconds, 0 where it has none.
+    Start,
+}
+
+/// A part of the newest sample of each series that satisfies the matchers.
+pub(super) fn read<'e>(
+    ev: Evaluator<'e>,
+    matchers: &[LabelMatcher],
+    instant: Instant,
+    part: Part,
+) -> Rows<'e> {
     let steps = ev.steps;
     if steps.count == 0 {
-        return Ok(Box::new(std::iter::empty()));
+        return Box::new(std::iter::empty());
     }
     let lookback = ev.options.lookback.millis();
     let swept = if instant.fixed.is_some() {
@@ -65,14 +88,14 @@ pub(super) fn vector<'e>(
     let first = instant.at(steps.at(0)).saturating_sub(lookback) + 1;
     let from = Timestamp::from_millis(first);
     let to = Timestamp::from_millis(instant.at(steps.end()));
-    let found = ev.store.select(&matchers, from, to);
+    let found = ev.store.select(matchers, from, to);
     let mut buffer = SampleBuffer::default();
     let rows = found.into_iter().map(move |stored| {
         let samples = ev.store.samples(stored.id, from, to, &mut buffer);
         ev.shared.count(samples.len());
         let mut column = Column::absent(steps.count);
         let times = (0..swept).map(|step| instant.at(steps.at(step)));
-        newest(&samples, times, lookback, &mut column);
+        newest(&samples, times, lookback, part, &mut column);
         if swept < steps.count {
             window::repeat_first(&mut column);
         }
@@ -82,7 +105,7 @@ pub(super) fn vector<'e>(
             column,
         })
     });
-    Ok(Box::new(rows))
+    Box::new(rows)
 }
 
 /// The newest sample at each time, unless it is too old or a staleness marker.
@@ -90,6 +113,7 @@ fn newest(
     samples: &Samples<'_>,
     times: impl Iterator<Item = i64>,
     lookback: i64,
+    part: Part,
     column: &mut Column,
 ) {
     let mut next = 0;
@@ -104,11 +128,26 @@ fn newest(
             continue;
         }
         match samples.histogram(newest) {
-            Some(histogram) if !is_stale(histogram.sum) => {
+            Some(histogram) if is_stale(histogram.sum) => {}
+            Some(histogram) if matches!(part, Part::Value | Part::TimeOfNumber) => {
                 column.set_histogram(index, histogram.clone());
             }
-            Some(_) => {}
-            None => column.floats[index] = samples.values[newest],
+            None if is_stale(samples.values[newest]) => {}
+            _ => column.floats[index] = part.of(samples, newest),
+        }
+    }
+}
+
+impl Part {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "times are far below 2^53 milliseconds"
+    )]
+    fn of(self, samples: &Samples<'_>, index: usize) -> f64 {
+        match self {
+            Self::Value => samples.values[index],
+            Self::Time | Self::TimeOfNumber => samples.times[index] as f64,
+            Self::Start => samples.starts.get(index).map_or(0.0, |start| *start as f64),
         }
     }
 }

@@ -7,11 +7,14 @@ mod absent;
 mod bucket;
 mod date;
 mod float;
+mod info;
 mod label;
 mod monotonic;
+mod native;
 mod natural;
 mod number;
 mod sort;
+mod timestamp;
 
 use super::EvalError;
 use super::column::{Column, Rows, Series};
@@ -19,8 +22,6 @@ use super::evaluator::{Evaluator, not_built};
 use super::names;
 use crate::model::{Labels, Span};
 use crate::promql::ast::{Call, Expr};
-
-pub(super) use absent::labels_of_selector;
 
 /// A function that returns a vector.
 pub(super) fn rows<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>, EvalError> {
@@ -35,11 +36,16 @@ pub(super) fn rows<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>, Ev
         "clamp" | "clamp_max" | "clamp_min" => float::clamp(ev, call),
         "histogram_quantile" => bucket::quantile(ev, call),
         "histogram_fraction" => bucket::fraction(ev, call),
+        "histogram_quantiles" => bucket::quantiles(ev, call),
+        "histogram_avg" | "histogram_count" | "histogram_stddev" | "histogram_stdvar"
+        | "histogram_sum" => native::rows(ev, call),
+        "info" => info::rows(ev, call),
         "label_join" => label::join(ev, call),
         "label_replace" => label::replace(ev, call),
         "round" => float::round(ev, call),
         "sort" | "sort_desc" => sort::by_value(ev, call),
         "sort_by_label" | "sort_by_label_desc" => sort::by_label(ev, call),
+        "start_timestamp" | "timestamp" => timestamp::rows(ev, call),
         "vector" => {
             let column = Column {
                 floats: ev.scalar(&call.args[0])?,
