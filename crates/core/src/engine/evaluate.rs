@@ -55,7 +55,7 @@ struct Slot<'a> {
 }
 
 impl Engine {
-    /// Applies the answer of a live slot to a rule.
+    /// Applies the answer of a live slot to a rule; says whether the rule could take it.
     pub(super) fn evaluate_live(
         &mut self,
         no: RuleNo,
@@ -64,8 +64,9 @@ impl Engine {
         took: Duration,
         at: Timestamp,
         touched: &mut LabelSet,
-    ) {
+    ) -> bool {
         let answered = answer.is_ok();
+        let mut taken = false;
         let failed = match answer {
             Ok(Answer {
                 data: AnswerData::Vector { shape, values, .. },
@@ -81,6 +82,7 @@ impl Engine {
                     live: true,
                 };
                 let failed = self.evaluate(no, &slot, texts, touched).err();
+                taken = failed.is_none();
                 failed.map(Arc::from).or(partial_why)
             }
             Ok(Answer {
@@ -96,7 +98,7 @@ impl Engine {
             }
         };
         let Some(rule) = self.rules.get_mut(&no) else {
-            return;
+            return false;
         };
         rule.answered = answered;
         rule.last_evaluation = Some(at);
@@ -109,6 +111,7 @@ impl Engine {
             error: failed,
         };
         self.emit(event);
+        taken
     }
 
     /// Applies the answer of a range query over missed slots, slot by slot and without a word:
@@ -190,6 +193,9 @@ impl Engine {
             Arc::make_mut(&mut rule.state).observe(&found, changed);
         }
         if changed {
+            if let Some(rule) = self.rules.get_mut(&no) {
+                rule.phases_changed = true;
+            }
             self.forget_told(no);
         }
         self.set_sight(no, sight);

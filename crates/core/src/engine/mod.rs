@@ -18,6 +18,8 @@ mod record;
 mod group;
 mod run;
 mod evaluate;
+mod plan;
+mod write;
 mod meta;
 mod texts;
 mod reload;

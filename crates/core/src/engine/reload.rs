@@ -8,7 +8,7 @@ use std::sync::Arc;
 use stentor_lang::model::{Duration, LabelSet, Labels, Timestamp};
 
 use super::Engine;
-use super::group::{Asked, Group, GroupId, SlotKey};
+use super::group::{Asked, Group, GroupId, Member, SlotKey};
 use super::io::{Action, Deliver, Event};
 use super::io::{GroupName, Setup};
 use super::meta::MetaKind;
@@ -148,6 +148,7 @@ impl Engine {
                 }
                 let last = kept.map(|(_, group)| (group.last_evaluation, group.evaluation_time));
                 let (last_evaluation, evaluation_time) = last.unwrap_or((None, Duration::ZERO));
+                let (members, stages) = Member::all(def, &rules, self.settings.write);
                 let id = GroupId(self.next_group);
                 self.next_group += 1;
                 let group = Group {
@@ -157,6 +158,8 @@ impl Engine {
                     schedule,
                     query_offset,
                     rules,
+                    members,
+                    stages,
                     run: None,
                     catch_up_until: None,
                     silent_from: None,

@@ -10,6 +10,7 @@ use stentor_lang::template::query_escape;
 use super::gaps::Sight;
 use super::io::GroupName;
 use super::record::RuleRow;
+use super::write::AlertSeries;
 use crate::alert::{Holds, InstanceNo, RuleState};
 use crate::receiver::Annotations;
 use crate::rulefile::{AlertingRule, RuleGroup, StoredRule};
@@ -221,6 +222,10 @@ pub(super) struct Rule {
     pub(super) retired: bool,
     /// The link to its expression.
     pub(super) generator_url: Arc<str>,
+    /// The series of its alerts, where these are written.
+    pub(super) series: Option<AlertSeries>,
+    /// Whether a phase has changed since.
+    pub(super) phases_changed: bool,
     /// Annotations that took queries, as they were told last.
     pub(super) told: Arc<BTreeMap<InstanceNo, Annotations>>,
 }
@@ -241,6 +246,8 @@ impl Rule {
             answered: false,
             stored: Stored::Nothing,
             retired: false,
+            series: None,
+            phases_changed: false,
             told: Arc::default(),
         }
     }
@@ -297,6 +304,7 @@ impl Rule {
             self.stored = Stored::Outdated;
         }
         self.told = Arc::default();
+        self.phases_changed = true;
         // A label's text may read external labels.
         Arc::make_mut(&mut self.state).forget_shape();
         self.generator_url = def.link();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use stentor_lang::model::{Duration, LabelSet, Timestamp};
 
 use super::evaluate::Missed;
-use super::group::{Asked, Group, GroupId, LabelQueries, Progress, Run};
+use super::group::{Asked, Group, GroupId, Kind, LabelQueries, Member, Progress, Run};
 use super::io::{
     Action, Answer, AnswerData, EvalId, Event, Query, QueryError, QueryErrorKind, QueryTime,
 };
@@ -117,10 +117,9 @@ impl Engine {
         let Some(group) = self.groups.get(&id) else {
             return;
         };
-        run.open = group.rules.len();
+        run.open = group.members.len();
         run.rules.resize_with(run.open, || Progress::Queued);
         let (catch_up, deadline) = (run.from.is_some(), run.deadline);
-        let open = run.open;
         self.groups
             .get_mut(&id)
             .expect("invariant: looked up above")
@@ -130,11 +129,28 @@ impl Engine {
             self.refuse_catch_up(id, now);
             self.ask_queued();
         } else {
-            for index in 0..open {
-                self.ask_rule(id, index);
-            }
+            self.ask_stage(id);
         }
         self.finish_if_done(id, now);
+    }
+
+    /// Asks the rules of the stage that a live slot has reached.
+    fn ask_stage(&mut self, id: GroupId) {
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        let Some(run) = group.run.as_mut() else {
+            return;
+        };
+        let members = group.members.iter().zip(&run.rules).enumerate();
+        let open: Vec<usize> = members
+            .filter(|(_, (member, rule))| member.stage == run.stage && !rule.is_done())
+            .map(|(index, _)| index)
+            .collect();
+        run.open = open.len();
+        for index in open {
+            self.ask_rule(id, index);
+        }
     }
 
     /// A rule whose expression means something else over a range is blind for the missed slots.
@@ -142,8 +158,14 @@ impl Engine {
         let Some(group) = self.groups.get(&id) else {
             return;
         };
-        let cannot: Vec<usize> = (0..group.rules.len())
-            .filter(|index| !self.rules[&group.rules[*index]].def.can_catch_up())
+        let can = |member: &Member| {
+            let rule = member.alerting().and_then(|no| self.rules.get(&no));
+            rule.is_some_and(|rule| rule.def.can_catch_up())
+        };
+        let members = group.members.iter().enumerate();
+        let cannot: Vec<usize> = members
+            .filter(|(_, member)| !can(member))
+            .map(|(index, _)| index)
             .collect();
         for index in cannot {
             let error = QueryError {
@@ -183,7 +205,13 @@ impl Engine {
         let Some(run) = group.run.as_mut() else {
             return;
         };
-        let rule = &self.rules[&group.rules[index]];
+        let (expr, known_shape) = match &group.members[index].kind {
+            Kind::Alerting(no) => {
+                let rule = &self.rules[no];
+                (&rule.def.rule.expr, rule.state.shape())
+            }
+            Kind::Recording(recorder) => (&recorder.rule.expr, recorder.known_shape()),
+        };
         let offset = group.query_offset;
         let time = match run.from {
             None => QueryTime::Instant(run.at - offset),
@@ -196,12 +224,12 @@ impl Engine {
         run.rules[index] = Progress::Asked;
         let query = Query {
             eval: EvalId(self.next_eval),
-            datasource: Arc::clone(&rule.def.datasource.name),
-            expr: Arc::clone(&rule.def.rule.expr.text),
-            parsed: rule.def.rule.expr.parsed.clone(),
+            datasource: Arc::clone(&group.key.datasource),
+            expr: Arc::clone(&expr.text),
+            parsed: expr.parsed.clone(),
             time,
             deadline: run.deadline,
-            known_shape: rule.state.shape().cloned(),
+            known_shape: known_shape.cloned(),
         };
         self.next_eval += 1;
         self.asked
@@ -239,7 +267,9 @@ impl Engine {
         let Some(run) = &group.run else { return };
         let took = now.since(run.started);
         let catch_up = run.from.is_some();
-        let asks = !catch_up && self.rules[&group.rules[index]].def.labels_query();
+        let rule = group.members[index].alerting();
+        let rule = rule.and_then(|no| self.rules.get(&no));
+        let asks = !catch_up && rule.is_some_and(|rule| rule.def.labels_query());
         match answer {
             Ok(answer) if asks => {
                 let labels = LabelQueries {
@@ -268,7 +298,10 @@ impl Engine {
         let Some(run) = group.run.as_mut() else {
             return;
         };
-        let rule = &self.rules[&group.rules[index]];
+        let rule = group.members[index].alerting();
+        let Some(rule) = rule.and_then(|no| self.rules.get(&no)) else {
+            return;
+        };
         let needs = match &labels.answer.data {
             AnswerData::Vector { shape, values, .. } if labels.round < MAX_QUERY_ROUNDS => {
                 labels.texts.label_needs(&rule.def, shape, values, run.at)
@@ -367,8 +400,8 @@ impl Engine {
         else {
             return;
         };
-        if !matches!(run.rules[index], Progress::Done { .. }) {
-            run.open -= 1;
+        if !run.rules[index].is_done() {
+            run.open = run.open.saturating_sub(1);
         }
         run.rules[index] = Progress::Done {
             answer,
@@ -385,7 +418,7 @@ impl Engine {
         let Some(run) = &group.run else { return };
         let took = now.since(run.started);
         let open: Vec<usize> = (0..run.rules.len())
-            .filter(|index| !matches!(run.rules[*index], Progress::Done { .. }))
+            .filter(|index| !run.rules[*index].is_done())
             .collect();
         self.forget_queries(|asked| {
             matches!(asked, Asked::Rule { group, .. } | Asked::Label { group, .. } if *group == id)
@@ -415,51 +448,92 @@ impl Engine {
         self.catching_up = self.catching_up.saturating_sub(catch_ups);
     }
 
-    /// Applies a run whose rules are all done, and plans the next.
+    /// Applies a stage whose rules are all done, and goes on to the next, or to the end.
     fn finish_if_done(&mut self, id: GroupId, now: Timestamp) {
-        let Some(group) = self.groups.get_mut(&id) else {
+        loop {
+            let Some(group) = self.groups.get_mut(&id) else {
+                return;
+            };
+            let Some(mut run) = group.run.take_if(|run| run.open == 0) else {
+                return;
+            };
+            let stages = group.stages;
+            self.apply_stage(id, &mut run);
+            run.stage += 1;
+            if run.from.is_some() || run.stage >= stages {
+                self.finish(id, run, now);
+                return;
+            }
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.run = Some(run);
+            }
+            self.ask_stage(id);
+        }
+    }
+
+    /// Applies the answers to the rules of a stage, in the order of the file.
+    fn apply_stage(&mut self, id: GroupId, run: &mut Run) {
+        let Some(group) = self.groups.get(&id) else {
             return;
         };
-        let Some(run) = group.run.take_if(|run| run.open == 0) else {
-            return;
-        };
-        let rules = group.rules.clone();
-        let key = group.key.clone();
+        let members = group.members.iter().enumerate();
+        let stage: Vec<(usize, usize, Option<RuleNo>)> = members
+            .filter(|(_, member)| run.from.is_some() || member.stage == run.stage)
+            .map(|(index, member)| (index, member.place, member.alerting()))
+            .collect();
         let (interval, offset) = (group.schedule.interval(), group.query_offset);
-        let name = Arc::clone(&group.name);
-        let mut touched = LabelSet::default();
-        let live = run.from.is_none();
-        let silent = run.rules.iter().all(Progress::has_failed);
-        for (no, progress) in rules.iter().zip(run.rules) {
-            if let Progress::Done {
+        for (index, place, alerting) in stage {
+            let progress = std::mem::replace(&mut run.rules[index], Progress::Queued);
+            let Progress::Done {
                 answer,
                 texts,
                 took,
             } = progress
-            {
-                match run.from {
-                    None => self.evaluate_live(*no, answer, &texts, took, run.at, &mut touched),
-                    Some(from) => {
-                        let missed = Missed {
-                            from,
-                            to: run.at,
-                            interval,
-                            offset,
-                        };
-                        self.evaluate_missed(*no, answer, missed, &mut touched);
+            else {
+                continue;
+            };
+            match (alerting, run.from) {
+                (None, None) => self.record_live(id, index, answer, took, run.at),
+                // Only alerts are caught up.
+                (None, Some(_)) => {}
+                (Some(no), None) => {
+                    let touched = &mut run.touched;
+                    if self.evaluate_live(no, answer, &texts, took, run.at, touched) {
+                        self.write_alerts(id, place, no, run.at);
                     }
+                }
+                (Some(no), Some(from)) => {
+                    run.answered |= answer.is_ok();
+                    let missed = Missed {
+                        from,
+                        to: run.at,
+                        interval,
+                        offset,
+                    };
+                    self.evaluate_missed(no, answer, missed, &mut run.touched);
                 }
             }
         }
-        self.tell_notify(&touched, run.at, now);
+    }
+
+    /// Ends a run, and plans the next.
+    fn finish(&mut self, id: GroupId, run: Run, now: Timestamp) {
+        let Some(group) = self.groups.get(&id) else {
+            return;
+        };
+        let rules = group.rules.clone();
+        let key = group.key.clone();
+        let name = Arc::clone(&group.name);
+        self.tell_notify(&run.touched, run.at, now);
         self.commit(Record::Cursor {
             key,
             at: Some(run.at),
         });
         if let (Some(from), Some(group)) = (run.from, self.groups.get_mut(&id)) {
+            let silent = !run.answered;
             group.silent_from = silent.then(|| group.silent_from.unwrap_or(from));
         }
-        if live {
+        if run.from.is_none() {
             self.judge_group(id, &rules, now);
             let took = now.since(run.started);
             if let Some(group) = self.groups.get_mut(&id) {
@@ -512,7 +586,10 @@ impl Run {
             started: now,
             deadline,
             rules: Vec::new(),
+            stage: 0,
             open: 0,
+            answered: false,
+            touched: LabelSet::default(),
         }
     }
 

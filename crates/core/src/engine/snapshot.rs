@@ -7,13 +7,15 @@ use std::sync::Arc;
 use stentor_lang::model::{Duration, Labels, Timestamp};
 
 use super::Engine;
+use super::group::{Group, Member};
 use super::io::{Answer, GroupName, QueryError};
 use super::meta::{META_GROUP, MetaAlert, MetaKind};
 use super::rules::{Definition, Health, Rule};
 use super::texts::{MAX_QUERY_ROUNDS, TextAnswers};
+use super::write::Recorder;
 use crate::alert::{Instance, InstanceNo, Phase, RuleState};
 use crate::receiver::Annotations;
-use crate::rulefile::{self, RecordingRule, RuleGroup};
+use crate::rulefile::{self, RecordingRule};
 
 /// The engine's state at one moment.
 #[derive(Debug, Clone)]
@@ -44,7 +46,7 @@ pub struct GroupView {
 pub enum RuleKind {
     /// It alerts.
     Alerting,
-    /// It records, which is not done here.
+    /// It records; it is evaluated only where there is somewhere to write to.
     Recording,
 }
 
@@ -234,20 +236,29 @@ impl Engine {
                 limit: group.def.limit,
                 last_evaluation: group.last_evaluation,
                 evaluation_time: group.evaluation_time,
-                rules: self.rule_views(&group.def, &group.rules),
+                rules: self.rule_views(group),
             })
             .collect();
         groups.push(self.meta_view());
         Snapshot { groups }
     }
 
-    fn rule_views(&self, def: &RuleGroup, numbers: &[super::RuleNo]) -> Vec<RuleView> {
-        let mut numbers = numbers.iter();
-        let view = |rule: &rulefile::Rule| match rule {
-            rulefile::Rule::Recording(rule) => Some(recording_view(rule)),
-            rulefile::Rule::Alerting(_) => Some(rule_view(self.rules.get(numbers.next()?)?)),
-        };
-        def.rules.iter().filter_map(view).collect()
+    fn rule_views(&self, group: &Group) -> Vec<RuleView> {
+        let mut members = group.members.iter().peekable();
+        let mut views = Vec::with_capacity(group.def.rules.len());
+        for (place, rule) in group.def.rules.iter().enumerate() {
+            let member = members.next_if(|member| member.place == place);
+            views.extend(match rule {
+                rulefile::Rule::Recording(rule) => {
+                    Some(recording_view(rule, member.and_then(Member::recorder)))
+                }
+                rulefile::Rule::Alerting(_) => member
+                    .and_then(Member::alerting)
+                    .and_then(|no| self.rules.get(&no))
+                    .map(rule_view),
+            });
+        }
+        views
     }
 
     fn meta_view(&self) -> GroupView {
@@ -307,7 +318,7 @@ fn rule_view(rule: &Rule) -> RuleView {
     }
 }
 
-fn recording_view(rule: &RecordingRule) -> RuleView {
+fn recording_view(rule: &RecordingRule, recorder: Option<&Recorder>) -> RuleView {
     RuleView {
         kind: RuleKind::Recording,
         name: Arc::clone(&rule.record),
@@ -316,9 +327,9 @@ fn recording_view(rule: &RecordingRule) -> RuleView {
         keep_firing_for: Duration::ZERO,
         labels: rule.labels.clone(),
         annotations: Vec::new(),
-        health: Health::Unknown,
-        last_evaluation: None,
-        evaluation_time: Duration::ZERO,
+        health: recorder.map_or(Health::Unknown, |known| known.health.clone()),
+        last_evaluation: recorder.and_then(|known| known.last_evaluation),
+        evaluation_time: recorder.map_or(Duration::ZERO, |known| known.evaluation_time),
         source: Source::None,
     }
 }
