@@ -71,6 +71,7 @@ impl Observer {
                 rule,
                 took,
                 error,
+                over_limit: _,
             } => {
                 let counters = self.group(&group);
                 counters.evaluations.inc();

@@ -109,6 +109,7 @@ impl Engine {
             rule: Arc::clone(&rule.key.alert),
             took,
             error: failed,
+            over_limit: (taken && rule.over_limit > 0).then_some((rule.over_limit, rule.def.limit)),
         };
         self.emit(event);
         taken

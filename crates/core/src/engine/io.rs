@@ -129,8 +129,8 @@ pub enum QueryTime {
 pub struct Written {
     /// The rule's group.
     pub group: Arc<GroupName>,
-    /// The rule's place among all of the group's.
-    pub rule: usize,
+    /// The name of the alert or of the recorded series.
+    pub rule: Arc<str>,
     /// The time of the samples: the slot's without the query offset.
     pub at: Timestamp,
     /// The series.
@@ -254,6 +254,8 @@ pub enum Event {
         took: Duration,
         /// What went wrong.
         error: Option<Arc<str>>,
+        /// How many new alerts the rule's limit kept out, and the limit.
+        over_limit: Option<(usize, usize)>,
     },
     /// All rules of a slot were evaluated, or failed.
     SlotDone {

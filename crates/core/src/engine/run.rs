@@ -477,12 +477,12 @@ impl Engine {
             return;
         };
         let members = group.members.iter().enumerate();
-        let stage: Vec<(usize, usize, Option<RuleNo>)> = members
+        let stage: Vec<(usize, Option<RuleNo>)> = members
             .filter(|(_, member)| run.from.is_some() || member.stage == run.stage)
-            .map(|(index, member)| (index, member.place, member.alerting()))
+            .map(|(index, member)| (index, member.alerting()))
             .collect();
         let (interval, offset) = (group.schedule.interval(), group.query_offset);
-        for (index, place, alerting) in stage {
+        for (index, alerting) in stage {
             let progress = std::mem::replace(&mut run.rules[index], Progress::Queued);
             let Progress::Done {
                 answer,
@@ -499,7 +499,7 @@ impl Engine {
                 (Some(no), None) => {
                     let touched = &mut run.touched;
                     if self.evaluate_live(no, answer, &texts, took, run.at, touched) {
-                        self.write_alerts(id, place, no, run.at);
+                        self.write_alerts(id, no, run.at);
                     }
                 }
                 (Some(no), Some(from)) => {

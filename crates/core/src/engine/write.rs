@@ -187,20 +187,20 @@ impl Engine {
         recorder.last_evaluation = Some(at);
         recorder.evaluation_time = took;
         let rule = Arc::clone(&recorder.rule.record);
-        let place = member.place;
         if let Some(draft) = written {
-            self.write(&name, place, time, draft);
+            self.write(&name, &rule, time, draft);
         }
         self.emit(Event::Evaluated {
             group: name,
             rule,
             took,
             error,
+            over_limit: None,
         });
     }
 
     /// Writes the series of a rule's alerts as they are after a slot that changed them, or did not.
-    pub(super) fn write_alerts(&mut self, id: GroupId, place: usize, no: RuleNo, at: Timestamp) {
+    pub(super) fn write_alerts(&mut self, id: GroupId, no: RuleNo, at: Timestamp) {
         if self.settings.write == Write::None {
             return;
         }
@@ -226,15 +226,16 @@ impl Engine {
             stale,
         };
         rule.series = Some(series);
+        let alert = Arc::clone(&rule.def.rule.alert);
         if !draft.values.is_empty() || !draft.stale.is_empty() {
-            self.write(&name, place, time, draft);
+            self.write(&name, &alert, time, draft);
         }
     }
 
     fn write(
         &mut self,
         group: &Arc<super::io::GroupName>,
-        place: usize,
+        rule: &Arc<str>,
         at: Timestamp,
         draft: Draft,
     ) {
@@ -246,7 +247,7 @@ impl Engine {
         } = draft;
         self.out.push(Action::Write(Written {
             group: Arc::clone(group),
-            rule: place,
+            rule: Arc::clone(rule),
             at,
             shape,
             values,

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::store::{SampleBuffer, Samples, SeriesId, SeriesStore, StoredSeries};
 use crate::model::histogram::Histogram;
+use crate::model::number::format_g;
 use crate::model::{LabelMap, Labels, METRIC_NAME, MatchOp, Timestamp};
 use crate::regex::LabelMatcher;
 
@@ -32,6 +33,26 @@ struct Columns {
     values: Vec<f64>,
     histograms: Vec<Option<Arc<Histogram>>>,
     starts: Vec<i64>,
+}
+
+/// Why a store with samples of its own time takes a sample not (Prometheus' `storage` package).
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum AppendError {
+    /// Another sample is there at that time.
+    #[error(
+        "duplicate sample for timestamp {at}; overrides not allowed: existing {existing}, new value {new}"
+    )]
+    Duplicate {
+        /// Milliseconds since the epoch.
+        at: i64,
+        /// What is there, as Prometheus writes it.
+        existing: String,
+        /// What came, as Prometheus writes it.
+        new: String,
+    },
+    /// A later sample is there.
+    #[error("out of order sample")]
+    OutOfOrder,
 }
 
 #[derive(Debug, Clone)]
@@ -106,6 +127,31 @@ impl Columns {
     }
 }
 
+impl Columns {
+    /// Whether a sample is the one that is there already.
+    fn meet(
+        &self,
+        index: usize,
+        value: f64,
+        histogram: Option<&Arc<Histogram>>,
+    ) -> Result<(), AppendError> {
+        let there = self.histograms.get(index).and_then(Option::as_ref);
+        let same = match (there, histogram) {
+            (None, None) => self.values[index].to_bits() == value.to_bits(),
+            (there, new) => there == new,
+        };
+        let word = |value: f64, histogram: Option<&Arc<Histogram>>| match histogram {
+            Some(_) => "is a histogram".to_owned(),
+            None => format_g(value),
+        };
+        same.then_some(()).ok_or_else(|| AppendError::Duplicate {
+            at: self.times.as_slice()[index],
+            existing: word(self.values[index], there),
+            new: word(value, histogram),
+        })
+    }
+}
+
 impl MemoryStore {
     /// Adds a number. A sample that is already there at that time is replaced; one from before the
     /// newest is put where it belongs.
@@ -124,6 +170,48 @@ impl MemoryStore {
         let index = columns.place(at.millis());
         columns.histograms.resize(columns.values.len(), None);
         columns.histograms[index] = Some(histogram);
+    }
+
+    /// The series with these labels, made if it is not there: for [`append`](Self::append).
+    pub fn series(&mut self, labels: &Labels) -> SeriesId {
+        self.columns(labels);
+        let index = self.series.get_index_of(labels);
+        SeriesId(index.expect("invariant: made above") as u64)
+    }
+
+    /// Adds a number, or a histogram in its place, as a database takes a sample that it gets at `now`: one from before the newest up to
+    /// then is refused, and so is another one of the same time, unless it is equal. Samples after `now` have
+    /// not come yet.
+    ///
+    /// # Errors
+    /// The sample was refused, and the series is as before.
+    pub fn append(
+        &mut self,
+        series: SeriesId,
+        at: Timestamp,
+        value: f64,
+        histogram: Option<&Arc<Histogram>>,
+        now: Timestamp,
+    ) -> Result<(), AppendError> {
+        let index = usize::try_from(series.0).expect("invariant: an index of this store");
+        let columns = &mut self.series[index];
+        let times = columns.times.as_slice();
+        if times.last().is_some_and(|last| *last >= at.millis()) {
+            let after = times.partition_point(|time| *time <= at.millis());
+            if times.get(after).is_some_and(|time| *time <= now.millis()) {
+                return Err(AppendError::OutOfOrder);
+            }
+            if let Some(there) = after.checked_sub(1).filter(|i| times[*i] == at.millis()) {
+                return columns.meet(there, value, histogram);
+            }
+        }
+        let index = columns.place(at.millis());
+        columns.values[index] = value;
+        if let Some(histogram) = histogram {
+            columns.histograms.resize(columns.values.len(), None);
+            columns.histograms[index] = Some(Arc::clone(histogram));
+        }
+        Ok(())
     }
 
     /// Sets the start timestamp of the sample at that time, which must be there.
