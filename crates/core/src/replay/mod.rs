@@ -305,3 +305,6 @@ fn setup(groups: &[Arc<RuleGroup>], options: &Options) -> Setup {
         accepted: Arc::from(""),
     }
 }
+
+#[cfg(test)]
+mod tests;

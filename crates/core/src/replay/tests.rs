@@ -1,0 +1,374 @@
+//! Rules over series in the notation of unit tests, told as timelines: what changes its phase, what
+//! fails, and in the end what was written.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use expect_test::{Expect, expect};
+use stentor_lang::model::{Duration, SourceText, Timestamp};
+use stentor_lang::promql::notation::{Entry, parse_series};
+use stentor_lang::promql::store::is_stale;
+
+use super::*;
+use crate::rulefile::{self, LoadOptions};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn groups(rules: &str) -> Vec<Arc<RuleGroup>> {
+    let source = SourceText::new("rules.yml", rules);
+    let file = rulefile::load(&source, &LoadOptions::default())
+        .unwrap_or_else(|errors| panic!("{}", errors[0].one_line(&source)));
+    file.groups.into_iter().map(Arc::new).collect()
+}
+
+/// A series a line, a value a minute.
+fn store(input: &str) -> MemoryStore {
+    let mut store = MemoryStore::default();
+    for line in input.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let series = parse_series(line).unwrap_or_else(|errors| panic!("{errors:?}"));
+        for (minute, entry) in (0..).zip(series.values.iter()) {
+            let at = Timestamp::EPOCH + MINUTE.times(minute);
+            match entry {
+                Entry::Gap => {}
+                Entry::Float(value) => store.push(&series.labels, at, value),
+                Entry::Histogram(histogram, _) => {
+                    store.push_histogram(&series.labels, at, histogram);
+                }
+            }
+        }
+    }
+    store
+}
+
+fn options(schedule: Schedule) -> Options {
+    Options {
+        schedule,
+        start: Timestamp::EPOCH,
+        interval: MINUTE,
+        query_offset: Duration::ZERO,
+        external_labels: Labels::from_pairs([("region", "eu")]),
+        external_url: "http://here/path".into(),
+        eval: EvalOptions::default(),
+        routing: None,
+    }
+}
+
+const PROMTOOL: Schedule = Schedule::Promtool {
+    evaluation_interval: MINUTE,
+};
+
+/// Keeps the phases' changes.
+#[derive(Default)]
+struct Log(String);
+
+impl Observer for Log {
+    fn event(&mut self, _: Timestamp, event: &Event) {
+        if let Event::Transition {
+            labels,
+            from,
+            to,
+            at,
+            ..
+        } = event
+        {
+            let since = at.since(Timestamp::EPOCH);
+            writeln!(self.0, "{since} {labels} {from} -> {to}").expect("a String takes all");
+        }
+    }
+}
+
+/// A series as it is written in tests, a value a minute.
+fn line(labels: &Labels, samples: &stentor_lang::promql::store::Samples<'_>) -> String {
+    let mut line = labels.to_string();
+    let mut next = 0;
+    for (index, at) in samples.times.iter().enumerate() {
+        let minute = at / 60_000;
+        for _ in next..minute {
+            line += " _";
+        }
+        next = minute + 1;
+        line += &match samples.histogram(index) {
+            Some(histogram) => format!(" {{{{count:{}}}}}", histogram.count),
+            None if is_stale(samples.values[index]) => " stale".to_owned(),
+            None => format!(" {}", samples.values[index]),
+        };
+    }
+    line
+}
+
+fn told(mut run: Run, minutes: i64) -> String {
+    let input: BTreeSet<Labels> = run
+        .store()
+        .iter()
+        .map(|(labels, _)| labels.clone())
+        .collect();
+    let end = Timestamp::EPOCH + MINUTE.times(minutes);
+    let mut log = Log::default();
+    while run.now() < end || minutes == 0 {
+        for error in run.advance(end, &mut log) {
+            let since = error.at.since(Timestamp::EPOCH);
+            writeln!(log.0, "{since} {}: {}", error.rule, error.message).expect("taken");
+        }
+        if minutes == 0 {
+            break;
+        }
+    }
+    let mut written: Vec<_> = run
+        .store()
+        .iter()
+        .filter(|(labels, _)| !input.contains(*labels))
+        .map(|(labels, samples)| line(labels, &samples))
+        .collect();
+    written.sort();
+    log.0 + &written.join("\n") + "\n"
+}
+
+#[track_caller]
+fn check(rules: &str, input: &str, minutes: i64, expected: &Expect) {
+    let run = Run::new(groups(rules), store(input), options(PROMTOOL));
+    expected.assert_eq(&told(run, minutes));
+}
+
+#[test]
+fn a_chain_of_recording_rules_is_read_in_the_same_slot() {
+    check(
+        r"
+groups:
+- name: g
+  labels: {team: a}
+  rules:
+  - record: second
+    expr: first
+  - record: first
+    expr: in
+    labels: {x: one, gone: ''}
+  - record: third
+    expr: first
+  - record: fourth
+    expr: third
+",
+        r#"in{gone="g", y="1"} 1 2 3 4"#,
+        3,
+        &expect![[r#"
+            {__name__="first", team="a", x="one", y="1"} 1 2 3 4
+            {__name__="fourth", team="a", x="one", y="1"} 1 2 3 4
+            {__name__="second", team="a", x="one", y="1"} _ 1 2 3
+            {__name__="third", team="a", x="one", y="1"} 1 2 3 4
+        "#]],
+    );
+}
+
+#[test]
+fn a_series_that_a_rule_writes_no_more_ends_once() {
+    check(
+        r"
+groups:
+- name: g
+  rules:
+  - record: out
+    expr: in
+",
+        "in{a=\"1\"} 1 stale _ 1 stale
+         in{a=\"2\"} 1 1 1 1 1",
+        5,
+        &expect![[r#"
+            {__name__="out", a="1"} 1 stale _ 1 stale
+            {__name__="out", a="2"} 1 1 1 1 1 1
+        "#]],
+    );
+}
+
+#[test]
+fn alerts_are_written_with_their_state_and_end_when_it_changes() {
+    check(
+        r"
+groups:
+- name: g
+  rules:
+  - alert: A
+    expr: in
+    for: 2m
+    labels: {severity: page, empty: '{{ if false }}x{{ end }}'}
+  - alert: B
+    expr: ALERTS{alertname='A', alertstate='firing'}
+    keep_firing_for: 2m
+  - record: since
+    expr: ALERTS_FOR_STATE{alertname='A'}
+",
+        "in 1 1 1 1 stale",
+        8,
+        &expect![[r#"
+            0s {alertname="A", severity="page"} inactive -> pending
+            2m {alertname="A", severity="page"} pending -> firing
+            2m {alertname="B", alertstate="firing", empty="{{ if false }}x{{ end }}", severity="page"} inactive -> firing
+            4m {alertname="A", severity="page"} firing -> inactive
+            6m {alertname="B", alertstate="firing", empty="{{ if false }}x{{ end }}", severity="page"} firing -> inactive
+            {__name__="ALERTS", alertname="A", alertstate="firing", empty="{{ if false }}x{{ end }}", severity="page"} _ _ 1 1 stale
+            {__name__="ALERTS", alertname="A", alertstate="pending", empty="{{ if false }}x{{ end }}", severity="page"} 1 1 stale
+            {__name__="ALERTS", alertname="B", alertstate="firing", empty="{{ if false }}x{{ end }}", severity="page"} _ _ 1 1 1 1 stale
+            {__name__="ALERTS_FOR_STATE", alertname="A", empty="{{ if false }}x{{ end }}", severity="page"} 0 0 0 0 stale
+            {__name__="ALERTS_FOR_STATE", alertname="B", alertstate="firing", empty="{{ if false }}x{{ end }}", severity="page"} _ _ 120 120 120 120 stale
+            {__name__="since", alertname="A", empty="{{ if false }}x{{ end }}", severity="page"} 0 0 0 0 stale
+        "#]],
+    );
+}
+
+#[test]
+fn groups_run_one_after_the_other_in_the_given_order() {
+    let rules = r"
+groups:
+- name: late
+  interval: 1h
+  rules:
+  - record: b
+    expr: a
+- name: early
+  rules:
+  - record: a
+    expr: in
+";
+    let input = "in 1 2 3";
+    check(
+        rules,
+        input,
+        2,
+        &expect![[r#"
+        {__name__="a"} 1 2 3
+        {__name__="b"} _ 1 2
+    "#]],
+    );
+    let mut reversed = groups(rules);
+    reversed.reverse();
+    let run = Run::new(reversed, store(input), options(PROMTOOL));
+    expect![[r#"
+        {__name__="a"} 1 2 3
+        {__name__="b"} 1 2 3
+    "#]]
+    .assert_eq(&told(run, 2));
+}
+
+#[test]
+fn production_slots_are_those_of_the_groups_intervals() {
+    let rules = r"
+groups:
+- name: slow
+  interval: 2m
+  rules:
+  - record: b
+    expr: in
+- name: offset
+  query_offset: 1m
+  rules:
+  - record: c
+    expr: in
+";
+    let run = Run::new(
+        groups(rules),
+        store("in 0 1 2 3 4"),
+        options(Schedule::Aligned),
+    );
+    expect![[r#"
+        {__name__="b"} 0 _ 2 _ 4
+        {__name__="c"} 0 1 2 3
+    "#]]
+    .assert_eq(&told(run, 4));
+}
+
+#[test]
+fn what_cannot_be_taken_is_the_rules_error() {
+    check(
+        r"
+groups:
+- name: g
+  rules:
+  - record: same
+    expr: in
+    labels: {a: x}
+  - alert: Same
+    expr: in
+    labels: {a: x}
+  - record: many
+    expr: in
+- name: limited
+  limit: 1
+  rules:
+  - record: many
+    expr: in
+  - alert: Many
+    expr: in
+- name: conflicting
+  rules:
+  - record: in
+    labels: {a: '1'}
+    expr: other
+",
+        "in{a=\"1\"} 1
+         in{a=\"2\"} 2
+         other 3",
+        0,
+        &expect![[r#"
+            0s {a="1", alertname="Many"} inactive -> firing
+            0s same: vector contains metrics with the same labelset after applying rule labels: {__name__="same", a="x"}
+            0s Same: two results of the expression become the same alert {a="x", alertname="Same"}: aggregate them, or keep the label that tells them apart
+            0s many: exceeded limit of 1 with 2 series
+            0s Many: exceeded limit of 1 with 2 alerts
+            0s in: duplicate sample for timestamp 0; overrides not allowed: existing 1, new value 3
+            {__name__="ALERTS", a="1", alertname="Many", alertstate="firing"} 1
+            {__name__="ALERTS_FOR_STATE", a="1", alertname="Many"} 0
+            {__name__="many", a="1"} 1
+            {__name__="many", a="2"} 2
+        "#]],
+    );
+}
+
+#[test]
+fn histograms_are_recorded() {
+    check(
+        r#"
+groups:
+- name: g
+  rules:
+  - record: out
+    expr: '{__name__=~"in|x"}'
+"#,
+        "in {{schema:0 sum:1 count:2 buckets:[2]}} {{schema:0 sum:1 count:3 buckets:[3]}}
+         x{a=\"2\"} 1 1",
+        1,
+        &expect![[r#"
+            {__name__="out", a="2"} 1 1
+            {__name__="out"} {{count:2}} {{count:3}}
+        "#]],
+    );
+}
+
+#[test]
+fn templates_are_expanded_with_what_the_store_has_at_the_slot() {
+    let rules = r#"
+groups:
+- name: g
+  rules:
+  - alert: A
+    expr: in
+    labels:
+      owner: '{{ with query "owner" }}{{ (. | first).Labels.name }}{{ end }}'
+    annotations:
+      text: '{{ $labels.a }} is {{ $value }} of {{ query "in" | first | value }} in {{ $externalLabels.region }} at {{ $externalURL }}'
+"#;
+    let input = "in{a=\"1\"} 1 2 3\nowner{name=\"me\"} 1 1 1";
+    let mut run = Run::new(groups(rules), store(input), options(PROMTOOL));
+    assert_eq!(run.advance(Timestamp::EPOCH + MINUTE, &mut ()), []);
+    let mut shown = String::new();
+    for alert in run.alerts("A") {
+        writeln!(
+            shown,
+            "{} {} {:?} {:?}",
+            alert.labels, alert.state, alert.annotations, alert.value
+        )
+        .expect("a String takes all");
+    }
+    expect![[r#"
+        {a="1", alertname="A", owner="me"} firing [("text", "1 is 2 of 2 in eu at http://here/path")] 2.0
+    "#]].assert_eq(&shown);
+    assert_eq!(run.alerts("B"), []);
+}
