@@ -44,7 +44,7 @@ impl Sequence {
                 previous = histogram;
             }
             if let Some(offset) = offset {
-                samples.starts.push(start_time(at, offset));
+                samples.starts.push(start_time(at, offset.as_ref()));
             }
         }
         Ok(samples)
@@ -53,9 +53,9 @@ impl Sequence {
 
 /// Zero where none is known.
 #[expect(clippy::cast_possible_truncation, reason = "was whole milliseconds")]
-fn start_time(at: Timestamp, offset: Option<Entry>) -> i64 {
+fn start_time(at: Timestamp, offset: Option<&Entry>) -> i64 {
     match offset {
-        Some(Entry::Float(offset)) => (at + Duration::from_millis(offset as i64)).millis(),
+        Some(Entry::Float(offset)) => (at + Duration::from_millis(*offset as i64)).millis(),
         _ => 0,
     }
 }

@@ -237,8 +237,8 @@ fn eval(line: Line<'_>, lines: &mut Lines<'_>, patterns: &Patterns) -> Read<Eval
     match mode {
         Some("ordered") => expected.ordered = true,
         Some("fail") => expected.fail = Some(TextMatch::Any),
-        Some("warn") => expected.any_warn = true,
-        Some("info") => expected.any_info = true,
+        Some("warn") => expected.warnings.some = true,
+        Some("info") => expected.infos.some = true,
         _ => {}
     }
     let text = text.unwrap_or_default();
@@ -323,10 +323,10 @@ fn expect(expected: &mut Expected, line: Line<'_>, patterns: &Patterns) -> Read<
     };
     match parts.get(1).unwrap_or_default() {
         "ordered" => expected.ordered = true,
-        "warn" => expected.warn.push(wanted),
-        "info" => expected.info.push(wanted),
-        "no_warn" => expected.no_warn = true,
-        "no_info" => expected.no_info = true,
+        "warn" => expected.warnings.texts.push(wanted),
+        "info" => expected.infos.texts.push(wanted),
+        "no_warn" => expected.warnings.none = true,
+        "no_info" => expected.infos.none = true,
         _ if matches!(
             expected.fail,
             Some(TextMatch::Message(_) | TextMatch::Regex(_))
@@ -337,11 +337,8 @@ fn expect(expected: &mut Expected, line: Line<'_>, patterns: &Patterns) -> Read<
         }
         _ => expected.fail = Some(wanted),
     }
-    for (some, none, name) in [
-        (!expected.info.is_empty(), expected.no_info, "info"),
-        (!expected.warn.is_empty(), expected.no_warn, "warn"),
-    ] {
-        if some && none {
+    for (noticed, name) in [(&expected.infos, "info"), (&expected.warnings, "warn")] {
+        if noticed.none && !noticed.texts.is_empty() {
             return Err(line.error(format!(
                 "invalid expect lines, {name} and no_{name} cannot be used together"
             )));
