@@ -76,10 +76,8 @@ pub(super) fn range(
         }
         ValueType::Vector => {
             let mut all = Vec::new();
-            for series in ev.collect(expr)? {
-                if !series.column.is_empty() {
-                    all.push(ev.range_series(series));
-                }
+            for series in ev.finish(ev.collect(expr)?, expr.span())? {
+                all.push(ev.range_series(series));
             }
             all.sort_by(|a, b| a.labels.cmp(&b.labels));
             all
@@ -284,28 +282,42 @@ impl<'a> Evaluator<'a> {
 
     fn vector_at(&self, expr: &Expr, at: Timestamp) -> Result<Vec<VectorSample>, EvalError> {
         let mut samples = Vec::new();
-        for series in self.collect(expr)? {
+        for series in self.finish(self.collect(expr)?, expr.span())? {
             let value = match series.column.histogram(0) {
                 Some(histogram) => SampleValue::Histogram(histogram.clone()),
                 None if is_stale(series.column.floats[0]) => continue,
                 None => SampleValue::Float(series.column.floats[0]),
             };
-            let labels = self.final_labels(&series);
+            let labels = series.labels;
             samples.push(VectorSample { labels, at, value });
         }
         Ok(samples)
     }
 
-    fn final_labels(&self, series: &Series) -> Labels {
-        if series.drop_name {
-            self.without_name(&series.labels)
-        } else {
-            series.labels.clone()
+    /// Drops the names that are still to be dropped, at the end of the query.
+    ///
+    /// # Errors
+    /// Two series have the same labels then, and values at the same step.
+    pub(super) fn finish(
+        &self,
+        mut all: Vec<Series>,
+        span: Span,
+    ) -> Result<Vec<Series>, EvalError> {
+        let mut dropped = false;
+        for series in all.iter_mut().filter(|series| series.drop_name) {
+            series.labels = self.without_name(&series.labels);
+            series.drop_name = false;
+            dropped = true;
         }
+        if dropped && self.options.delayed_name_removal {
+            return self.merge(all, span);
+        }
+        Ok(all)
     }
 
+    /// A series as the answer has it.
     pub(super) fn range_series(&self, series: Series) -> RangeSeries {
-        let labels = self.final_labels(&series);
+        let labels = series.labels;
         let at = |index| Timestamp::from_millis(self.steps.at(index));
         let column = series.column;
         let floats = column.floats.iter().enumerate();

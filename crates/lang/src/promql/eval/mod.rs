@@ -11,7 +11,6 @@ mod call;
 mod column;
 mod duration;
 mod evaluator;
-mod kahan;
 mod names;
 mod quantile;
 mod select;

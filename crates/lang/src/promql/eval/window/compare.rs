@@ -39,9 +39,9 @@ impl Comparison {
             }
             (Some(before_histogram), Some(histogram)) if self.resets => {
                 is_reset(before.start, before.at, point.start, point.at)
-                    || super::detect_reset(histogram, before_histogram)
+                    || histogram.detect_reset(before_histogram)
             }
-            (Some(before), Some(histogram)) => histogram != before,
+            (Some(before), Some(histogram)) => !histogram.equals(before),
             _ => true,
         }
     }

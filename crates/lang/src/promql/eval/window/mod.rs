@@ -2,6 +2,7 @@
 
 mod absent;
 mod compare;
+mod histogram;
 mod over_time;
 mod quantile;
 mod ranges;
@@ -27,7 +28,6 @@ use rate::{Instantaneous, Rate};
 use regression::{Derivative, Prediction, Smoothing};
 use source::Source;
 
-pub(super) use absent::labels as absent_labels;
 pub(super) use quantile::quantile;
 pub(super) use ranges::repeat_first;
 pub(super) use source::matrix;
@@ -194,11 +194,6 @@ fn without_hint(histogram: &Arc<Histogram>) -> Arc<Histogram> {
             Arc::new(plain)
         }
     }
-}
-
-/// Whether a histogram began anew after another one.
-fn detect_reset(histogram: &Histogram, before: &Histogram) -> bool {
-    histogram.count < before.count
 }
 
 #[cfg(test)]

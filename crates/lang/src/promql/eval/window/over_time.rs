@@ -1,8 +1,9 @@
 //! `sum_over_time` and its like: one number from the samples of a range.
 
-use super::super::kahan;
 use super::super::value::SampleValue;
+use super::histogram;
 use super::ranges::{Context, OverRange, Window};
+use crate::model::number::kahan_add;
 
 pub(super) const MIXED: &str = "encountered a mix of histograms and floats for metric name";
 pub(super) const IGNORED: &str =
@@ -28,14 +29,17 @@ impl OverRange for Sum {
     fn floats(&self, window: &Window<'_>, _: &mut Context<'_>) -> f64 {
         let (mut sum, mut lost) = (0.0, 0.0);
         for &value in window.floats.values {
-            (sum, lost) = kahan::add(value, sum, lost);
+            (sum, lost) = kahan_add(value, sum, lost);
         }
         if sum.is_infinite() { sum } else { sum + lost }
     }
 
-    fn mixed(&self, _: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
-        context.warn(MIXED);
-        None
+    fn mixed(&self, window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
+        if !window.floats.values.is_empty() {
+            context.warn(MIXED);
+            return None;
+        }
+        histogram::sum(window.histograms.values, context).map(SampleValue::Histogram)
     }
 }
 
@@ -48,7 +52,7 @@ impl OverRange for Average {
         let values = window.floats.values;
         let (mut sum, mut lost) = (values[0], 0.0);
         for (index, &value) in values.iter().enumerate().skip(1) {
-            let (next, next_lost) = kahan::add(value, sum, lost);
+            let (next, next_lost) = kahan_add(value, sum, lost);
             if next.is_infinite() {
                 return moving_mean(&values[index..], index as f64, sum, lost);
             }
@@ -58,9 +62,12 @@ impl OverRange for Average {
         sum / count + lost / count
     }
 
-    fn mixed(&self, _: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
-        context.warn(MIXED);
-        None
+    fn mixed(&self, window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
+        if !window.floats.values.is_empty() {
+            context.warn(MIXED);
+            return None;
+        }
+        histogram::mean(window.histograms.values, context).map(SampleValue::Histogram)
     }
 }
 
@@ -70,7 +77,7 @@ fn moving_mean(values: &[f64], mut count: f64, sum: f64, lost: f64) -> f64 {
     for value in values {
         count += 1.0;
         let part = (count - 1.0) / count;
-        (mean, lost) = kahan::add(value / count, part * mean, part * lost);
+        (mean, lost) = kahan_add(value / count, part * mean, part * lost);
     }
     mean + lost
 }
@@ -221,9 +228,9 @@ impl OverRange for Variance {
         for &value in window.floats.values {
             count += 1.0;
             let delta = value - (mean + mean_lost);
-            (mean, mean_lost) = kahan::add(delta / count, mean, mean_lost);
+            (mean, mean_lost) = kahan_add(delta / count, mean, mean_lost);
             let square = delta * (value - (mean + mean_lost));
-            (squares, squares_lost) = kahan::add(square, squares, squares_lost);
+            (squares, squares_lost) = kahan_add(square, squares, squares_lost);
         }
         let variance = (squares + squares_lost) / count;
         if self.root { variance.sqrt() } else { variance }

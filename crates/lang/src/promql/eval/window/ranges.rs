@@ -104,8 +104,6 @@ pub(super) struct Context<'c> {
     pub shared: &'c Shared,
     /// Where the range stands in the expression.
     pub span: Span,
-    /// Where the whole call stands.
-    pub call: Span,
     pub labels: &'c Labels,
     /// Memory that is kept from range to range.
     pub scratch: Vec<f64>,

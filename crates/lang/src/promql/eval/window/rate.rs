@@ -1,7 +1,12 @@
 //! `rate`, `increase`, `delta` over a whole range, `irate` and `idelta` between its last two samples.
 
+use std::sync::Arc;
+
 use super::super::value::SampleValue;
+use super::histogram;
+use super::over_time::MIXED;
 use super::ranges::{Context, Floats, OverRange, Window};
+use crate::model::histogram::{Histogram, ResetHint};
 use crate::promql::store::stale;
 
 /// How much a counter or gauge changes over a range, extrapolated to the borders of the range
@@ -49,14 +54,11 @@ impl Rate {
             }
         }
         if overlaps {
-            context.warn(OVERLAP);
+            context.warn_overlap();
         }
         change
     }
 }
-
-const OVERLAP: &str =
-    "sample has start time that overlaps with previous sample timestamp for metric";
 
 impl OverRange for Rate {
     fn floats(&self, window: &Window<'_>, context: &mut Context<'_>) -> f64 {
@@ -82,9 +84,35 @@ impl OverRange for Rate {
         change * edges.factor(window, self, zero)
     }
 
-    fn mixed(&self, _: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
-        context.warn("rates of histograms are not built yet:");
-        None
+    fn mixed(&self, window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
+        if !window.floats.values.is_empty() {
+            context.warn(MIXED);
+            return None;
+        }
+        let points = &window.histograms;
+        let end = points.values.len() - 1;
+        let first = &points.values[0];
+        let mut change = match end {
+            0 => None,
+            _ => Some(histogram::change(points, self.is_counter, context)?),
+        };
+        let edges = Edges {
+            first: points.times[0],
+            last: points.times[end],
+            gaps: end,
+            start: points.starts.first().copied().unwrap_or(0),
+        };
+        if self.is_counter && edges.begins_inside(window) {
+            match &mut change {
+                None => change = Some(Histogram::clone(first)),
+                Some(change) => context.add(change, first)?,
+            }
+        }
+        let mut change = change?;
+        let rose = change.count > 0.0 && first.count >= 0.0;
+        let zero = rose.then(|| first.count / change.count);
+        change.mul(edges.factor(window, self, zero));
+        Some(SampleValue::Histogram(Arc::new(change)))
     }
 }
 
@@ -170,7 +198,7 @@ pub(super) fn is_reset(before: i64, previous: i64, start: i64, at: i64) -> bool 
 }
 
 /// Whether a sample claims to have begun before the one in front of it was taken.
-fn overlap(before: i64, previous: i64, start: i64) -> bool {
+pub(super) fn overlap(before: i64, previous: i64, start: i64) -> bool {
     start != 0 && start < previous && start != before
 }
 
@@ -178,6 +206,38 @@ fn overlap(before: i64, previous: i64, start: i64) -> bool {
 pub(super) struct Instantaneous {
     /// `irate`: per second, and of a counter.
     pub is_rate: bool,
+}
+
+impl Instantaneous {
+    /// The change between the last two histograms, which are there.
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds, as upstream")]
+    fn histograms(&self, window: &Window<'_>, context: &Context<'_>) -> Option<Histogram> {
+        let points = &window.histograms;
+        let first = points.values.len() - 2;
+        let (before, last) = (&points.values[first], &points.values[first + 1]);
+        let (previous, at) = (points.times[first], points.times[first + 1]);
+        let gauges = [before, last].map(|histogram| histogram.reset_hint == ResetHint::Gauge);
+        if self.is_rate && gauges.contains(&true) {
+            context.warn(histogram::NOT_COUNTER);
+        }
+        if !self.is_rate && gauges.contains(&false) {
+            context.warn(histogram::NOT_GAUGE);
+        }
+        let start = |index: usize| points.starts.get(index).copied().unwrap_or(0);
+        let mut change = Histogram::clone(last);
+        let begins_anew = self.is_rate
+            && (is_reset(start(first), previous, start(first + 1), at)
+                || last.detect_reset(before));
+        if !begins_anew {
+            context.subtract(&mut change, before)?;
+        }
+        change.reset_hint = ResetHint::Gauge;
+        change.compact(0);
+        if self.is_rate {
+            change.div((at - previous) as f64 / 1000.0);
+        }
+        Some(change)
+    }
 }
 
 impl OverRange for Instantaneous {
@@ -198,8 +258,28 @@ impl OverRange for Instantaneous {
         change / ((at - previous) as f64 / 1000.0)
     }
 
-    fn mixed(&self, _: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
-        context.warn("rates of histograms are not built yet:");
-        None
+    fn mixed(&self, window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
+        let last = |times: &[i64]| times.len().saturating_sub(2)..times.len();
+        let (floats, histograms) = (&window.floats, &window.histograms);
+        let floats = last(floats.times).map(|index| (floats.times[index], index, true));
+        let histograms =
+            last(histograms.times).map(|index| (histograms.times[index], index, false));
+        let mut points: Vec<(i64, usize, bool)> = floats.chain(histograms).collect();
+        points.sort_unstable();
+        let (first, second) = match points[..] {
+            [.., first, second] => (first, second),
+            _ => return None,
+        };
+        match (first.2, second.2) {
+            (true, true) => Some(SampleValue::Float(self.floats(window, context))),
+            (false, false) => {
+                let change = self.histograms(window, context)?;
+                Some(SampleValue::Histogram(Arc::new(change)))
+            }
+            _ => {
+                context.warn(MIXED);
+                None
+            }
+        }
     }
 }

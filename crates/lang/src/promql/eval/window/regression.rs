@@ -1,9 +1,9 @@
 //! Straight lines and smooth curves through the numbers of a range.
 
-use super::super::kahan;
 use super::super::value::SampleValue;
 use super::over_time::{IGNORED, ignoring};
 use super::ranges::{Context, Floats, OverRange, Window};
+use crate::model::number::kahan_add;
 use crate::promql::store::stale;
 
 /// A range of less than two numbers has no slope.
@@ -88,10 +88,10 @@ fn line(floats: &Floats<'_>, at: i64) -> Line {
     for (&time, &y) in floats.times.iter().zip(floats.values) {
         count += 1.0;
         let x = time.wrapping_sub(at) as f64 / 1e3;
-        (x_sum, x_lost) = kahan::add(x, x_sum, x_lost);
-        (y_sum, y_lost) = kahan::add(y, y_sum, y_lost);
-        (xy_sum, xy_lost) = kahan::add(x * y, xy_sum, xy_lost);
-        (xx_sum, xx_lost) = kahan::add(x * x, xx_sum, xx_lost);
+        (x_sum, x_lost) = kahan_add(x, x_sum, x_lost);
+        (y_sum, y_lost) = kahan_add(y, y_sum, y_lost);
+        (xy_sum, xy_lost) = kahan_add(x * y, xy_sum, xy_lost);
+        (xx_sum, xx_lost) = kahan_add(x * x, xx_sum, xx_lost);
     }
     let (x, y) = (x_sum + x_lost, y_sum + y_lost);
     let (xy, xx) = (xy_sum + xy_lost, xx_sum + xx_lost);
