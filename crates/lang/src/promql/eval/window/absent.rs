@@ -3,9 +3,10 @@
 use super::over_time::Present;
 use super::source::Source;
 use super::{Rows, Series};
-use crate::promql::ast::Call;
+use crate::model::{Labels, LabelsBuilder, METRIC_NAME, MatchOp};
+use crate::promql::ast::{Call, Expr};
 use crate::promql::eval::EvalError;
-use crate::promql::eval::call::labels_of_selector;
+
 use crate::promql::eval::column::Column;
 use crate::promql::eval::evaluator::Evaluator;
 use crate::promql::store::{is_stale, stale};
@@ -27,9 +28,31 @@ pub(super) fn rows<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>, Ev
         }
     }
     let series = Series {
-        labels: labels_of_selector(&call.args[0]),
+        labels: labels(&call.args[0]),
         drop_name: false,
         column: missing,
     };
     Ok(Box::new(std::iter::once(Ok(series))))
+}
+
+/// The labels of what is absent, as far as a selector's matchers name them (upstream's
+/// `createLabelsForAbsentFunction`): a label that is named twice is left out, unless the only `=` comes last.
+pub(in super::super) fn labels(expr: &Expr) -> Labels {
+    let selector = match expr.unwrap_parens() {
+        Expr::Vector(selector) => selector.as_ref(),
+        Expr::Matrix(matrix) => &matrix.selector,
+        _ => return Labels::default(),
+    };
+    let mut seen: Vec<&str> = Vec::new();
+    let mut labels = LabelsBuilder::default();
+    for matcher in selector.matchers().filter(|m| m.name != METRIC_NAME) {
+        let name = matcher.name.as_str();
+        if matcher.op == MatchOp::Equal && !seen.contains(&name) {
+            labels.set(name, &matcher.value);
+            seen.push(name);
+        } else {
+            labels.set(name, "");
+        }
+    }
+    labels.build()
 }

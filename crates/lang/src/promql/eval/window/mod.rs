@@ -28,6 +28,7 @@ use rate::{Instantaneous, Rate};
 use regression::{Derivative, Prediction, Smoothing};
 use source::Source;
 
+pub(super) use absent::labels as absent_labels;
 pub(super) use quantile::quantile;
 pub(super) use ranges::repeat_first;
 pub(super) use source::matrix;
