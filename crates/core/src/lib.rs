@@ -9,6 +9,7 @@ pub mod receiver;
 pub mod notify;
 pub mod config;
 pub mod engine;
+pub mod fixture;
 pub mod replay;
 pub mod check;
 

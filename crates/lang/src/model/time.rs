@@ -39,6 +39,25 @@ impl Timestamp {
         Duration(self.0.saturating_sub(earlier.0))
     }
 
+    /// A time as Prometheus' API reads it: seconds since the epoch, rounded to milliseconds, or RFC 3339.
+    pub fn parse(text: &str) -> Option<Self> {
+        /// What a timestamp holds at most, in seconds.
+        const FARTHEST: f64 = 9.2e15;
+        if let Ok(seconds) = text.parse::<f64>() {
+            if seconds.abs() > FARTHEST || seconds.is_nan() {
+                return None;
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "bounded by FARTHEST")]
+            let (whole, millis) = (
+                seconds.trunc() as i64,
+                (seconds.fract() * 1000.0).round() as i64,
+            );
+            return Some(Self(whole * 1000 + millis));
+        }
+        let time = chrono::DateTime::parse_from_rfc3339(text).ok()?;
+        Some(Self(time.timestamp_millis()))
+    }
+
     /// RFC 3339 in UTC with as many fractional digits as needed, as Go's `RFC3339Nano` prints.
     pub fn rfc3339(self) -> String {
         let Some(time) = chrono::DateTime::from_timestamp_millis(self.0) else {
@@ -277,6 +296,18 @@ mod tests {
             "5m5m",
         ] {
             assert!(Duration::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_seconds_or_rfc3339() {
+        let millis = |text| Timestamp::parse(text).map(Timestamp::millis);
+        assert_eq!(millis("1435781451.7815"), Some(1_435_781_451_782));
+        assert_eq!(millis("-1.5"), Some(-1500));
+        assert_eq!(millis("2015-07-01T20:10:51.781Z"), Some(1_435_781_451_781));
+        assert_eq!(millis("2015-07-01T22:10:51+02:00"), Some(1_435_781_451_000));
+        for text in ["", "yesterday", "NaN", "1e300", "inf", "2015-07-01"] {
+            assert_eq!(millis(text), None, "{text}");
         }
     }
 

@@ -5,7 +5,7 @@ use super::bucket::with_name;
 use crate::model::{Span, Timestamp, number};
 use crate::promql::eval::Severity;
 use crate::promql::eval::evaluator::Evaluator;
-use crate::promql::eval::quantile::Forced;
+use crate::promql::eval::quantile_classic::Forced;
 
 /// The samples of a call whose counts had to be raised.
 pub(super) struct ForcedInfo {
@@ -42,9 +42,9 @@ impl ForcedInfo {
             return;
         };
         let all = &mut extent.forced;
-        all.from = all.from.min(forced.from);
-        all.to = all.to.max(forced.to);
-        all.difference = all.difference.max(forced.difference);
+        all.min_bucket = all.min_bucket.min(forced.min_bucket);
+        all.max_bucket = all.max_bucket.max(forced.max_bucket);
+        all.max_diff = all.max_diff.max(forced.max_diff);
         extent.first = extent.first.min(at);
         extent.last = extent.last.max(at);
         extent.samples += 1;
@@ -59,9 +59,9 @@ impl ForcedInfo {
             let message = format!(
                 "{}, from buckets {} to {}, with a max diff of {}, over {} samples from {} to {}",
                 with_name(message, &name),
-                number::format_g(forced.from),
-                number::format_g(forced.to),
-                two_digits(forced.difference),
+                number::format_g(forced.min_bucket),
+                number::format_g(forced.max_bucket),
+                two_digits(forced.max_diff),
                 extent.samples,
                 second(extent.first),
                 second(extent.last),
