@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use stentor_core::check::lint;
+use stentor_core::check::{LintOptions, lint};
 use stentor_core::rulefile::{LoadOptions, load_documents};
 use stentor_lang::model::SourceText;
 use stentor_lang::yaml;
@@ -44,7 +44,7 @@ fn bench(criterion: &mut Criterion) {
         bencher.iter(|| {
             let parsed = yaml::parse(black_box(&source.text));
             let file = load_documents(&source, &parsed, &options).expect("the file is good");
-            lint(&file).len()
+            lint(&source, &parsed, &file, &LintOptions::default(), Vec::new()).len()
         });
     });
 }

@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use stentor_core::check::lint;
+use stentor_core::check::{self, LintOptions};
 use stentor_core::config::{self, Datasource};
 use stentor_core::rulefile::{self, Dialect, LoadOptions, Rule, RuleFile};
-use stentor_lang::model::{Diagnostic, Level, SourceText, Span};
+use stentor_lang::model::{Diagnostic, Duration, Level, SourceText, Span};
 use stentor_lang::yaml::{self, Node, Parsed};
 
 use super::Exit;
 use super::diagnostics::{Findings, Output, render};
 use super::files::{self, Unread};
+use super::series::Source;
 
 /// The arguments of `stentor check`.
 #[derive(Debug, clap::Args)]
@@ -28,6 +29,16 @@ pub(crate) struct Args {
     /// looked into
     #[arg(long, value_enum, default_value = "promql")]
     dialect: DialectArg,
+    /// Lints that are switched off, by name; in a file: `# stentor: disable NAME: why`
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = lint_name)]
+    disable: Vec<String>,
+    /// How often groups without an interval of their own are evaluated; a configuration's
+    /// `evaluation_interval` goes before it
+    #[arg(long, value_name = "DURATION", value_parser = interval)]
+    interval: Option<Duration>,
+    /// A server with Prometheus' API: selectors that match no series there are reported
+    #[arg(long, value_name = "URL")]
+    datasource: Option<String>,
 }
 
 /// [`Dialect`] as an argument.
@@ -37,13 +48,53 @@ enum DialectArg {
     Opaque,
 }
 
+/// The name of a lint.
+fn lint_name(text: &str) -> Result<String, String> {
+    if check::names().any(|name| name == text) {
+        return Ok(text.to_owned());
+    }
+    let near = check::nearest(text).map_or_else(
+        || {
+            format!(
+                "the lints are {}",
+                check::names().collect::<Vec<_>>().join(", ")
+            )
+        },
+        |near| format!("did you mean `{near}`?"),
+    );
+    Err(format!("there is no such lint; {near}"))
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = Duration::parse(text)?;
+    if interval.is_zero() {
+        return Err("an interval is longer than nothing".to_owned());
+    }
+    Ok(interval)
+}
+
 /// Checks the files and prints what was found.
 pub(crate) fn run(args: &Args) -> Exit {
     let dialect = match args.dialect {
         DialectArg::Promql => Dialect::PromQl,
         DialectArg::Opaque => Dialect::Opaque,
     };
-    let mut checker = Checker::default();
+    let mut checker = Checker {
+        lints: LintOptions {
+            interval: args.interval,
+            disabled: args.disable.clone(),
+        },
+        ..Checker::default()
+    };
+    if let Some(url) = &args.datasource {
+        match Source::new(url) {
+            Ok(source) => checker.source = Some(source),
+            Err(why) => {
+                let _ = writeln!(std::io::stderr(), "stentor: --datasource: {why}");
+                return Exit::Usage;
+            }
+        }
+    }
     let mut unread = false;
     for file in &args.files {
         if let Err(why) = checker.file(file, dialect) {
@@ -61,6 +112,9 @@ pub(crate) fn run(args: &Args) -> Exit {
     let _ = stdout.write_all(report.as_bytes());
     if unread {
         Exit::Usage
+    } else if let Some(why) = checker.unanswered {
+        let _ = writeln!(std::io::stderr(), "stentor: --datasource: {why}");
+        Exit::Environment
     } else if checker.findings.iter().any(Findings::has_errors) {
         Exit::Failed
     } else {
@@ -69,9 +123,15 @@ pub(crate) fn run(args: &Args) -> Exit {
 }
 
 /// What was checked so far.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Checker {
     findings: Vec<Findings>,
+    lints: LintOptions,
+    /// Whom to ask for series.
+    source: Option<Source>,
+    /// Why it did not answer; then it is not asked again.
+    unanswered: Option<String>,
+
     /// A rule file that several data sources load is checked once for each of their languages.
     seen: BTreeSet<(PathBuf, Dialect)>,
     files: usize,
@@ -180,12 +240,32 @@ impl Checker {
         let diagnostics = match rulefile::load_documents(&source, parsed, &options) {
             Ok(file) => {
                 self.count(&file);
-                let lints = lint(&file);
+                let found = self.no_series(&source, parsed, &file);
+                let lints = check::lint(&source, parsed, &file, &self.lints, found);
                 file.warnings.into_iter().chain(lints).collect()
             }
             Err(diagnostics) => diagnostics,
         };
         self.add(source, diagnostics);
+    }
+
+    /// The selectors without series, where a data source is asked.
+    fn no_series(
+        &mut self,
+        source: &SourceText,
+        parsed: &Parsed,
+        file: &RuleFile,
+    ) -> Vec<Diagnostic> {
+        let off = self.unanswered.is_some() || self.lints.is_disabled(check::NO_SERIES);
+        let Some(asked) = self.source.as_mut().filter(|_| !off) else {
+            return Vec::new();
+        };
+        asked
+            .check(&check::reads(source, parsed, file))
+            .unwrap_or_else(|why| {
+                self.unanswered = Some(why);
+                Vec::new()
+            })
     }
 
     /// Checks a configuration, the file of Alertmanager's sections that it names, and its rules.
@@ -200,6 +280,7 @@ impl Checker {
             Ok(loaded) => loaded,
             Err(findings) => return self.config_findings(findings),
         };
+        self.lints.interval = Some(loaded.config.evaluation_interval);
         let mut found = loaded.warnings;
         let mut names = Vec::new();
         let mut paths = Vec::new();

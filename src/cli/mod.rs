@@ -5,6 +5,7 @@ pub(crate) mod diagnostics;
 pub(crate) mod files;
 mod ready;
 mod run;
+mod series;
 
 use std::process::ExitCode;
 

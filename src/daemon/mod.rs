@@ -23,7 +23,7 @@ mod secrets;
 mod sender;
 pub(crate) mod setup;
 mod store;
-mod transport;
+pub(crate) mod transport;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

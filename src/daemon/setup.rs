@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stentor_core::check::lint;
+use stentor_core::check::{LintOptions, lint};
 use stentor_core::config::{self, Config};
 use stentor_core::engine::decode::Caps;
 use stentor_core::engine::{Datasource, DatasourceRules, RuleSet, Setup};
 use stentor_core::notify::{Route, Routing};
 use stentor_core::rulefile::{self, Dialect, LoadOptions, RuleGroup};
 use stentor_lang::model::{Diagnostic, Level, SourceText};
+use stentor_lang::yaml;
 
 use super::client::Options as ClientOptions;
 use super::secrets::{self, Inline};
@@ -290,10 +291,17 @@ fn read_rules(source: SourceText, dialect: Dialect) -> (Vec<Arc<RuleGroup>>, Fin
         dialect,
         ..LoadOptions::default()
     };
-    let (groups, diagnostics) = match rulefile::load(&source, &options) {
+    let parsed = yaml::parse(&source.text);
+    let (groups, diagnostics) = match rulefile::load_documents(&source, &parsed, &options) {
         Ok(mut file) => {
             let mut found = std::mem::take(&mut file.warnings);
-            found.extend(lint(&file));
+            found.extend(lint(
+                &source,
+                &parsed,
+                &file,
+                &LintOptions::default(),
+                Vec::new(),
+            ));
             (file.groups, found)
         }
         Err(diagnostics) => (Vec::new(), diagnostics),

@@ -1,16 +1,17 @@
-//! Recording rules load, and are not evaluated: whoever relies on their series must hear of it.
+//! `recording`: recording rules load, and are not evaluated by the daemon.
+//!
+//! Whoever relies on their series must hear of it: let the server that stores the series evaluate them.
 
 use stentor_lang::model::Diagnostic;
 
-use crate::rulefile::{Rule, RuleFile};
+use super::written::Rules;
+use crate::rulefile::Rule;
 
-/// The code of the findings.
-const CODE: &str = "check/recording";
+pub(super) const CODE: &str = "check/recording";
 
-/// Names each recording rule.
-pub(super) fn lint(file: &RuleFile, findings: &mut Vec<Diagnostic>) {
-    for rule in file.groups.iter().flat_map(|group| &group.rules) {
-        if let Rule::Recording(rule) = rule {
+pub(super) fn lint(rules: &Rules<'_>, findings: &mut Vec<Diagnostic>) {
+    for written in rules.iter() {
+        if let Rule::Recording(rule) = written.rule {
             let message = format!(
                 "recording rule `{}` loads and is not evaluated here",
                 rule.record
