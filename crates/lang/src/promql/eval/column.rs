@@ -91,6 +91,19 @@ impl Column {
             && self.histograms.iter().all(Option::is_none)
     }
 
+    /// Takes the value at a step away.
+    pub(super) fn clear(&mut self, index: usize) {
+        self.set_float(index, stale());
+    }
+
+    /// Sets the number at a step.
+    pub(super) fn set_float(&mut self, index: usize, value: f64) {
+        self.floats[index] = value;
+        if let Some(histogram) = self.histograms.get_mut(index) {
+            *histogram = None;
+        }
+    }
+
     /// Sets the histogram at a step.
     pub(super) fn set_histogram(&mut self, index: usize, histogram: Arc<Histogram>) {
         if self.histograms.is_empty() {

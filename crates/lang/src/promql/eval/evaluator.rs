@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::column::{Column, Rows, Series, Steps};
 use super::{
     Annotations, Answer, EvalError, EvalOptions, RangeSeries, SampleValue, Severity, Stats, Value,
-    VectorSample, aggregate, binary, call, select, unary, window,
+    VectorSample, aggregate, binary, call, names, select, unary, window,
 };
 use crate::model::{Duration, LabelMap, Labels, METRIC_NAME, Sample, Span, Timestamp};
 use crate::promql::ast::{Expr, ValueType};
@@ -75,10 +75,8 @@ pub(super) fn range(
             vec![ev.range_series(series)]
         }
         ValueType::Vector => {
-            let mut all = Vec::new();
-            for series in ev.finish(ev.collect(expr)?, expr.span())? {
-                all.push(ev.range_series(series));
-            }
+            let whole = ev.merge_final(ev.collect(expr)?, expr.span())?;
+            let mut all: Vec<_> = whole.into_iter().map(|s| ev.range_series(s)).collect();
             all.sort_by(|a, b| a.labels.cmp(&b.labels));
             all
         }
@@ -255,11 +253,13 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn without_name(&self, labels: &Labels) -> Labels {
-        labels
-            .without(METRIC_NAME)
-            .without("__type__")
-            .without("__unit__")
+    pub(super) fn without_name(&self, labels: &Labels) -> Labels {
+        let labels = labels.without(METRIC_NAME);
+        if self.options.type_and_unit_labels {
+            labels.without("__type__").without("__unit__")
+        } else {
+            labels
+        }
     }
 
     /// Puts together series that have the same labels and values at different steps.
@@ -280,44 +280,70 @@ impl<'a> Evaluator<'a> {
         Ok(merged.into_values().collect())
     }
 
+    /// The series of an instant vector, no two of which have the same labels, not even at different steps.
+    pub(super) fn distinct_rows<'e>(&self, expr: &'e Expr) -> Result<Rows<'e>, EvalError>
+    where
+        'a: 'e,
+    {
+        if names::may_repeat(expr) {
+            let merged = self.merge(self.collect(expr)?, expr.span())?;
+            Ok(Box::new(merged.into_iter().map(Ok)))
+        } else {
+            self.rows(expr)
+        }
+    }
+
+    /// Drops the names that are still to be dropped, and puts together what then has the same labels.
+    fn merge_final(&self, mut all: Vec<Series>, span: Span) -> Result<Vec<Series>, EvalError> {
+        for series in &mut all {
+            series.labels = self.final_labels(series);
+            series.drop_name = false;
+        }
+        self.merge(all, span)
+    }
+
+    /// The same series, whose names are to be dropped, those that then have the same labels put together.
+    /// They come one by one where `expr`, which they are of, has but one name.
+    ///
+    /// # Errors
+    /// See [`Self::merge`].
+    pub(super) fn apart<'e>(
+        &self,
+        rows: Rows<'e>,
+        expr: &Expr,
+        span: Span,
+    ) -> Result<Rows<'e>, EvalError> {
+        if self.options.delayed_name_removal || !names::may_collide(self, expr) {
+            return Ok(rows);
+        }
+        let merged = self.merge(rows.collect::<Result<_, _>>()?, span)?;
+        Ok(Box::new(merged.into_iter().map(Ok)))
+    }
+
     fn vector_at(&self, expr: &Expr, at: Timestamp) -> Result<Vec<VectorSample>, EvalError> {
         let mut samples = Vec::new();
-        for series in self.finish(self.collect(expr)?, expr.span())? {
+        for series in self.merge_final(self.collect(expr)?, expr.span())? {
             let value = match series.column.histogram(0) {
                 Some(histogram) => SampleValue::Histogram(histogram.clone()),
                 None if is_stale(series.column.floats[0]) => continue,
                 None => SampleValue::Float(series.column.floats[0]),
             };
-            let labels = series.labels;
+            let labels = self.final_labels(&series);
             samples.push(VectorSample { labels, at, value });
         }
         Ok(samples)
     }
 
-    /// Drops the names that are still to be dropped, at the end of the query.
-    ///
-    /// # Errors
-    /// Two series have the same labels then, and values at the same step.
-    pub(super) fn finish(
-        &self,
-        mut all: Vec<Series>,
-        span: Span,
-    ) -> Result<Vec<Series>, EvalError> {
-        let mut dropped = false;
-        for series in all.iter_mut().filter(|series| series.drop_name) {
-            series.labels = self.without_name(&series.labels);
-            series.drop_name = false;
-            dropped = true;
+    fn final_labels(&self, series: &Series) -> Labels {
+        if series.drop_name {
+            self.without_name(&series.labels)
+        } else {
+            series.labels.clone()
         }
-        if dropped && self.options.delayed_name_removal {
-            return self.merge(all, span);
-        }
-        Ok(all)
     }
 
-    /// A series as the answer has it.
     pub(super) fn range_series(&self, series: Series) -> RangeSeries {
-        let labels = series.labels;
+        let labels = self.final_labels(&series);
         let at = |index| Timestamp::from_millis(self.steps.at(index));
         let column = series.column;
         let floats = column.floats.iter().enumerate();

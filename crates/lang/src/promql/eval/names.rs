@@ -3,11 +3,39 @@
 
 use super::evaluator::Evaluator;
 use crate::model::METRIC_NAME;
-use crate::promql::ast::{AggregateOp, BinaryOp, Call, Cardinality, Expr};
+use crate::promql::ast::{AggregateOp, BinaryOp, Call, Cardinality, Expr, ValueType};
 
 /// Whether two series of the expression may differ in nothing but what is dropped with the name.
 pub(super) fn may_collide(ev: &Evaluator<'_>, expr: &Expr) -> bool {
     ev.options.type_and_unit_labels || !has_one_name(expr)
+}
+
+/// Whether two series that the evaluator yields for the expression may have the same labels and values at
+/// different steps: results of a join whose partner changes, or of `a or b`.
+pub(super) fn may_repeat(expr: &Expr) -> bool {
+    match expr {
+        Expr::Number(_) | Expr::String(_) | Expr::Vector(_) | Expr::Matrix(_) => false,
+        Expr::Subquery(_) => false,
+        Expr::Paren(node) => may_repeat(&node.expr),
+        Expr::Unary(node) => may_repeat(&node.expr),
+        Expr::Call(call) => call.args.iter().any(may_repeat),
+        Expr::Aggregate(node) => match node.op {
+            AggregateOp::TopK
+            | AggregateOp::BottomK
+            | AggregateOp::LimitK
+            | AggregateOp::LimitRatio => may_repeat(&node.expr),
+            _ => false,
+        },
+        Expr::Binary(node) => match node.op {
+            BinaryOp::And | BinaryOp::Unless => may_repeat(&node.lhs),
+            _ => {
+                let is_vector = |side: &Expr| side.value_type() == ValueType::Vector;
+                (is_vector(&node.lhs) && is_vector(&node.rhs))
+                    || may_repeat(&node.lhs)
+                    || may_repeat(&node.rhs)
+            }
+        },
+    }
 }
 
 /// Whether all series of the expression have the same metric name, or none has one.
@@ -18,7 +46,7 @@ fn has_one_name(expr: &Expr) -> bool {
         Expr::Matrix(node) => node.selector.metric_name().is_some(),
         Expr::Subquery(node) => has_one_name(&node.expr),
         Expr::Paren(node) => has_one_name(&node.expr),
-        Expr::Unary(_) => true,
+        Expr::Unary(node) => node.negative || has_one_name(&node.expr),
         Expr::Call(call) => call_has_one_name(call),
         Expr::Aggregate(node) => match node.op {
             AggregateOp::TopK
@@ -43,10 +71,7 @@ fn has_one_name(expr: &Expr) -> bool {
                     .is_some_and(|m| !m.include.is_empty());
                 !includes && !right && has_one_name(&node.lhs) && has_one_name(&node.rhs)
             }
-            _ => node
-                .matching
-                .as_ref()
-                .is_none_or(|m| m.include.is_empty() && !m.on),
+            _ => node.matching.as_ref().is_none_or(|m| m.include.is_empty()),
         },
     }
 }

@@ -3,11 +3,12 @@
 
 use super::super::column::{Rows, Series, Steps};
 use super::super::evaluator::{Evaluator, checked_steps};
+use super::super::names::may_collide;
 use super::super::select::{self, Instant};
 use super::super::{EvalError, RangeSeries, duration};
 use super::ranges::{Context, Geometry, OverRange, Tracks, sweep};
-use crate::model::{Duration, METRIC_NAME, Sample, Span, Timestamp};
-use crate::promql::ast::{AggregateOp, Expr, MatrixSelector, Subquery, ValueType};
+use crate::model::{Duration, Sample, Span, Timestamp};
+use crate::promql::ast::{Expr, MatrixSelector, Subquery};
 use crate::promql::store::{SampleBuffer, StoredSeries};
 
 /// The series of a range and where in time the ranges are.
@@ -76,11 +77,11 @@ impl<'e> Source<'e> {
         let rows = if steps.count == 0 {
             Box::new(std::iter::empty())
         } else {
-            ev.at_steps(steps).rows(&subquery.expr)?
+            ev.at_steps(steps).distinct_rows(&subquery.expr)?
         };
         Ok(Self {
             kind: Kind::Computed(rows, steps),
-            one_name: has_one_name(&subquery.expr),
+            one_name: !may_collide(&ev, &subquery.expr),
             span: subquery.at.0,
             ev,
             geometry,
@@ -111,6 +112,7 @@ impl<'e> Source<'e> {
                     let mut context = Context {
                         shared: ev.shared,
                         span,
+                        call,
                         labels: &stored.labels,
                         scratch: std::mem::take(&mut scratch),
                         error: None,
@@ -132,6 +134,7 @@ impl<'e> Source<'e> {
                 let mut context = Context {
                     shared: ev.shared,
                     span,
+                    call,
                     labels: &series.labels,
                     scratch: std::mem::take(&mut scratch),
                     error: None,
@@ -181,37 +184,6 @@ fn subquery_steps(
     checked_steps(start, end, Duration::from_millis(step), span)
 }
 
-/// Whether no two series of an expression differ only in their metric names: the names need not be
-/// compared when they are dropped. Where it cannot be told cheaply, no.
-fn has_one_name(expr: &Expr) -> bool {
-    match expr {
-        Expr::Vector(selector) => selector.metric_name().is_some(),
-        Expr::Matrix(matrix) => matrix.selector.metric_name().is_some(),
-        Expr::Subquery(subquery) => has_one_name(&subquery.expr),
-        Expr::Paren(paren) => has_one_name(&paren.expr),
-        Expr::Unary(unary) => has_one_name(&unary.expr),
-        Expr::Call(call) => {
-            let relabels = matches!(call.function.name, "label_replace" | "label_join" | "info");
-            !relabels && call.args.iter().all(has_one_name)
-        }
-        Expr::Aggregate(aggregate) => match aggregate.op {
-            AggregateOp::TopK
-            | AggregateOp::BottomK
-            | AggregateOp::LimitK
-            | AggregateOp::LimitRatio
-            | AggregateOp::CountValues => has_one_name(&aggregate.expr),
-            _ => aggregate.without || aggregate.grouping.iter().all(|g| g.name != METRIC_NAME),
-        },
-        Expr::Binary(binary) => {
-            let is_vector = |side: &Expr| side.value_type() == ValueType::Vector;
-            !(is_vector(&binary.lhs) && is_vector(&binary.rhs))
-                && has_one_name(&binary.lhs)
-                && has_one_name(&binary.rhs)
-        }
-        Expr::Number(_) | Expr::String(_) => true,
-    }
-}
-
 /// A range as the whole of an instant query.
 pub(in super::super) fn matrix(
     ev: &Evaluator<'_>,
@@ -251,18 +223,13 @@ pub(in super::super) fn matrix(
             }
         }
         Kind::Computed(rows, steps) => {
-            let mut computed = Vec::new();
             for series in rows {
                 let series = series?;
                 if !series.column.is_empty() {
                     held += steps.count;
                     ev.check_held(held, source.span)?;
-                    computed.push(series);
+                    all.push(ev.at_steps(steps).range_series(series));
                 }
-            }
-            let inner = ev.at_steps(steps);
-            for series in inner.finish(computed, source.span)? {
-                all.push(inner.range_series(series));
             }
         }
     }

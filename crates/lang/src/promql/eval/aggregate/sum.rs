@@ -1,0 +1,163 @@
+//! `sum` and `avg`.
+
+use super::super::EvalError;
+use super::super::column::Column;
+use super::super::evaluator::not_built;
+use super::super::kahan;
+use super::fold::{Context, Fold};
+use crate::promql::store::is_stale;
+
+/// A sum at each step, with the digits that it lost. A group of one series takes no more memory than the
+/// series.
+pub(super) struct Sum {
+    sums: Vec<f64>,
+    /// Empty until there are two series.
+    lost: Vec<f64>,
+}
+
+impl Fold for Sum {
+    fn first(column: Column, context: &Context<'_>) -> Result<Self, EvalError> {
+        refuse_histograms(&column, context)?;
+        Ok(Self {
+            sums: column.floats,
+            lost: Vec::new(),
+        })
+    }
+
+    fn add(&mut self, column: &Column, context: &Context<'_>) -> Result<(), EvalError> {
+        refuse_histograms(column, context)?;
+        self.lost.resize(self.sums.len(), 0.0);
+        let sums = self.sums.iter_mut().zip(&mut self.lost);
+        for ((sum, lost), &value) in sums.zip(&column.floats) {
+            let (total, rest) = kahan::add(value, *sum, *lost);
+            let is_first = is_stale(*sum);
+            let is_absent = is_stale(value);
+            *lost = if is_first | is_absent { *lost } else { rest };
+            let total = if is_first { value } else { total };
+            *sum = if is_absent { *sum } else { total };
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, _: &Context<'_>) -> Result<Column, EvalError> {
+        self.lost.resize(self.sums.len(), 0.0);
+        for (sum, lost) in self.sums.iter_mut().zip(&self.lost) {
+            if !is_stale(*sum) {
+                *sum += lost;
+            }
+        }
+        Ok(Column {
+            floats: self.sums,
+            histograms: Vec::new(),
+        })
+    }
+}
+
+/// A mean at each step: of the sum as long as that is finite, else kept as a running mean.
+pub(super) struct Avg {
+    /// The sum, or the running mean.
+    sums: Vec<f64>,
+    /// Empty until there are two series, like those below.
+    lost: Vec<f64>,
+    counts: Vec<f64>,
+    /// Where the sum would be infinite; empty where it never was.
+    running: Vec<bool>,
+}
+
+impl Fold for Avg {
+    fn first(column: Column, context: &Context<'_>) -> Result<Self, EvalError> {
+        refuse_histograms(&column, context)?;
+        Ok(Self {
+            sums: column.floats,
+            lost: Vec::new(),
+            counts: Vec::new(),
+            running: Vec::new(),
+        })
+    }
+
+    fn add(&mut self, column: &Column, context: &Context<'_>) -> Result<(), EvalError> {
+        refuse_histograms(column, context)?;
+        self.grow();
+        for (step, &value) in column.floats.iter().enumerate() {
+            if is_stale(value) {
+                continue;
+            }
+            let sum = self.sums[step];
+            if is_stale(sum) {
+                self.sums[step] = value;
+                self.counts[step] = 1.0;
+                continue;
+            }
+            self.counts[step] += 1.0;
+            let (total, lost) = kahan::add(value, sum, self.lost[step]);
+            if total.is_infinite() || !self.running.is_empty() {
+                self.add_running(step, value);
+            } else {
+                self.sums[step] = total;
+                self.lost[step] = lost;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, _: &Context<'_>) -> Result<Column, EvalError> {
+        self.grow();
+        for (step, sum) in self.sums.iter_mut().enumerate() {
+            if is_stale(*sum) {
+                continue;
+            }
+            let (count, lost) = (self.counts[step], self.lost[step]);
+            *sum = if self.running.get(step) == Some(&true) {
+                *sum + lost
+            } else {
+                *sum / count + lost / count
+            };
+        }
+        Ok(Column {
+            floats: self.sums,
+            histograms: Vec::new(),
+        })
+    }
+}
+
+impl Avg {
+    fn grow(&mut self) {
+        self.lost.resize(self.sums.len(), 0.0);
+        self.counts.resize(self.sums.len(), 1.0);
+    }
+
+    /// The rare way: some sum was infinite.
+    #[cold]
+    fn add_running(&mut self, step: usize, value: f64) {
+        self.running.resize(self.sums.len(), false);
+        let (sum, lost) = (self.sums[step], self.lost[step]);
+        let count = self.counts[step];
+        if !self.running[step] {
+            let (total, rest) = kahan::add(value, sum, lost);
+            if !total.is_infinite() {
+                self.sums[step] = total;
+                self.lost[step] = rest;
+                return;
+            }
+            self.running[step] = true;
+            self.sums[step] = sum / (count - 1.0);
+            self.lost[step] = lost / (count - 1.0);
+        }
+        let before = (count - 1.0) / count;
+        let (mean, rest) = kahan::add(
+            value / count,
+            before * self.sums[step],
+            before * self.lost[step],
+        );
+        self.sums[step] = mean;
+        self.lost[step] = rest;
+    }
+}
+
+fn refuse_histograms(column: &Column, context: &Context<'_>) -> Result<(), EvalError> {
+    if column.histograms.is_empty() {
+        Ok(())
+    } else {
+        Err(not_built(&"arithmetic of histograms", context.span))
+    }
+}
