@@ -13,7 +13,7 @@ pub fn format_g(value: f64) -> String {
 
 /// Prometheus' sample values: Go's `'f'` with the shortest precision, so never an exponent.
 pub fn format_f(value: f64) -> String {
-    special(value).map_or_else(|| format!("{value}"), ToOwned::to_owned)
+    special(value).map_or_else(|| to_even(format!("{value}"), value), ToOwned::to_owned)
 }
 
 /// How Prometheus' HTTP API writes sample values: with an exponent only below 1e-6 and from 1e21 on.
@@ -31,7 +31,7 @@ pub fn format_e(value: f64) -> String {
     if let Some(text) = special(value) {
         return text.to_owned();
     }
-    let text = format!("{value:e}");
+    let text = to_even(format!("{value:e}"), value);
     let (mantissa, exponent) = text
         .split_once('e')
         .expect("invariant: {:e} prints an exponent");
@@ -68,6 +68,63 @@ pub fn almost_equal(a: f64, b: f64, epsilon: f64) -> bool {
     difference / sum.min(f64::MAX) < epsilon
 }
 
+/// Makes the last digit even where two shortest texts are equally near to a number, as in Go: 271510251540960.125 is
+/// `...960.12` there, `...960.13` in Rust.
+fn to_even(text: String, value: f64) -> String {
+    // A number right between two texts of at most 17 digits has 18 itself. With k bits of fraction it is a
+    // multiple of 5^k behind the point, and 5^26 has more digits than that.
+    if fraction_bits(value) > 25 {
+        return text;
+    }
+    let shortest = format!("{:e}", value.abs());
+    let digits = mantissa_digits(&shortest);
+    let exact = format!("{:.*e}", digits.len() + 20, value.abs());
+    let exact = mantissa_digits(&exact);
+    let (kept, rest) = exact.split_at(digits.len());
+    let between = rest.starts_with('5') && rest[1..].bytes().all(|digit| digit == b'0');
+    let odd = digits.ends_with(['1', '3', '5', '7', '9']);
+    if !(between && odd) {
+        return text;
+    }
+    // No carry: the digit before a zero would end a shorter text.
+    let step: i8 = if digits == kept { 1 } else { -1 };
+    let end = text.find('e').unwrap_or(text.len());
+    let Some(last) = text[..end].rfind(|c: char| ('1'..='9').contains(&c)) else {
+        return text;
+    };
+    let digit = text.as_bytes()[last].saturating_add_signed(step);
+    let even = format!(
+        "{}{}{}",
+        &text[..last],
+        char::from(digit),
+        &text[last + 1..]
+    );
+    // Below a power of two, floats are twice as dense: the text below may be that of another one.
+    if even.parse() == Ok(value) {
+        even
+    } else {
+        text
+    }
+}
+
+/// How many binary digits a number has behind the point.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "an exponent has eleven bits"
+)]
+fn fraction_bits(value: f64) -> i32 {
+    let bits = value.to_bits();
+    let exponent = ((bits >> 52) & 0x7FF) as i32 - 1023;
+    let trailing = (bits | 1 << 52).trailing_zeros() as i32;
+    52 - exponent - trailing
+}
+
+fn mantissa_digits(text: &str) -> String {
+    let mantissa = text.split('e').next().unwrap_or(text);
+    mantissa.replace('.', "")
+}
+
 fn special(value: f64) -> Option<&'static str> {
     if value.is_nan() {
         Some("NaN")
@@ -95,6 +152,18 @@ mod tests {
             (12_345_678.0, "1.2345678e+07", "12345678", "1.2345678e+07"),
             (100_000.0, "100000", "100000", "1e+05"),
             (1_000_000.0, "1e+06", "1000000", "1e+06"),
+            (
+                271_510_251_540_960.125,
+                "2.7151025154096012e+14",
+                "271510251540960.12",
+                "2.7151025154096012e+14",
+            ),
+            (
+                0.000_000_059_604_644_775_390_625,
+                "5.960464477539063e-08",
+                "0.00000005960464477539063",
+                "5.960464477539063e-08",
+            ),
             (1e21, "1e+21", "1000000000000000000000", "1e+21"),
             (f64::INFINITY, "+Inf", "+Inf", "+Inf"),
             (f64::NEG_INFINITY, "-Inf", "-Inf", "-Inf"),

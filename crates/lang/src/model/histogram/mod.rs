@@ -112,3 +112,6 @@ pub enum HistogramError {
         to: i32,
     },
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

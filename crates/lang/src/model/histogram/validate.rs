@@ -19,11 +19,21 @@ pub enum Invalid {
     /// A custom bound is not a number.
     BoundNaN,
     /// A custom bound is not above the one before.
-    BoundOrder { previous: f64, current: f64 },
+    BoundOrder {
+        /// The one before.
+        previous: f64,
+        /// The one that is not above it.
+        current: f64,
+    },
     /// The last custom bound is `+Inf`, which is never written out.
     BoundInfinite,
     /// The spans reach beyond the custom bounds.
-    TooFewBounds { bounds: usize, buckets: u64 },
+    TooFewBounds {
+        /// How many bounds there are.
+        bounds: usize,
+        /// How many buckets the spans reach over.
+        buckets: u64,
+    },
     /// Custom buckets have no zero bucket.
     CustomZeroCount,
     /// Custom buckets have no zero bucket.
@@ -51,13 +61,31 @@ pub enum Side {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum InvalidBuckets {
     /// A span begins before the one in front of it ends.
-    Offset { span: usize, offset: i32 },
+    Offset {
+        /// Which span.
+        span: usize,
+        /// Its offset.
+        offset: i32,
+    },
     /// The spans hold another number of buckets than there are counts.
-    Mismatch { spans: u64, counts: usize },
+    Mismatch {
+        /// How many buckets the spans hold.
+        spans: u64,
+        /// How many counts there are.
+        counts: usize,
+    },
     /// A count is negative.
-    Negative { bucket: usize, count: f64 },
+    Negative {
+        /// Which bucket.
+        bucket: usize,
+        /// Its count.
+        count: f64,
+    },
     /// A span reaches beyond the largest index.
-    Beyond { span: usize },
+    Beyond {
+        /// Which span.
+        span: usize,
+    },
 }
 
 impl Histogram {

@@ -1,15 +1,12 @@
-//! Quantiles and fractions of one histogram, native or classic.
+//! Quantiles, fractions and variance of one native histogram.
 //!
-//! As Prometheus' `promql/quantile.go`: within custom buckets, those of classic histograms and the zero bucket,
-//! observations are taken as spread evenly, within exponential buckets evenly on a logarithmic scale. What a
+//! As Prometheus' `promql/quantile.go`: within custom buckets and the zero bucket observations are taken as
+//! spread evenly, within exponential buckets evenly on a logarithmic scale. What a
 //! query's annotations tell is returned beside the number; nothing here knows the query.
 
 use crate::model::histogram::{Bucket, Histogram};
 use crate::model::logarithm::{exp2, log2};
-use crate::model::number::{almost_equal, kahan_add};
-
-/// Differences between the counts of classic buckets below this share of them are taken as rounding.
-const SMALL_DELTA_TOLERANCE: f64 = 1e-12;
+use crate::model::number::kahan_add;
 
 /// What observations of NaN did to a quantile of a native histogram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,152 +258,50 @@ pub(super) fn histogram_variance(histogram: &Histogram) -> f64 {
     (variance + compensation) / histogram.count
 }
 
-/// A bucket of a classic histogram: how many observations are at most its bound.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct ClassicBucket {
-    pub bound: f64,
-    pub count: f64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::histogram::tests::{decode, number, rows};
+    use crate::model::number::format_g;
 
-/// Where the counts of classic buckets had to be raised, since they fell with rising bounds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Forced {
-    /// The lowest bound whose count was raised.
-    pub from: f64,
-    /// The highest one.
-    pub to: f64,
-    /// The most by which a count was raised.
-    pub difference: f64,
-}
+    fn quantile(field: &str, histogram: &Histogram) -> String {
+        let q = field.split(' ').next().expect("a quantile");
+        let (value, effect) = histogram_quantile(number(q), histogram);
+        let effect = match effect {
+            None => "",
+            Some(NanEffect::Result) => "result",
+            Some(NanEffect::Skew) => "skew",
+        };
+        format!("{q} {} {effect}", format_g(value))
+    }
 
-/// The quantile `q` of a classic histogram, and where its counts had to be raised. Sorts the buckets,
-/// joins those with the same bound, and makes their counts rise.
-///
-/// NaN for NaN, without observations, with fewer than two buckets, and where the highest bucket is not that of
-/// `+Inf`; an infinity for a `q` outside 0 to 1.
-pub(super) fn bucket_quantile(q: f64, buckets: &mut Vec<ClassicBucket>) -> (f64, Option<Forced>) {
-    if q.is_nan() {
-        return (f64::NAN, None);
+    fn fraction(field: &str, histogram: &Histogram) -> String {
+        let mut words = field.split(' ');
+        let lower = words.next().expect("a bound");
+        let upper = words.next().expect("a bound");
+        let (value, has_nan) = histogram_fraction(number(lower), number(upper), histogram);
+        let nan = if has_nan { "nan" } else { "" };
+        format!("{lower} {upper} {} {nan}", format_g(value))
     }
-    if q < 0.0 {
-        return (f64::NEG_INFINITY, None);
-    }
-    if q > 1.0 {
-        return (f64::INFINITY, None);
-    }
-    if !order(buckets) {
-        return (f64::NAN, None);
-    }
-    let forced = make_monotonic(buckets);
-    (quantile_of_ordered(q, buckets), forced)
-}
 
-fn quantile_of_ordered(q: f64, buckets: &[ClassicBucket]) -> f64 {
-    let [finite @ .., last] = buckets else {
-        return f64::NAN;
-    };
-    let Some(highest) = finite.last() else {
-        return f64::NAN;
-    };
-    if last.count == 0.0 {
-        return f64::NAN;
-    }
-    let rank = q * last.count;
-    let reaches = |bucket: &ClassicBucket| bucket.count >= rank;
-    let position = finite.partition_point(|bucket| !reaches(bucket));
-    let Some(bucket) = finite.get(position) else {
-        return highest.bound;
-    };
-    let Some(below) = position.checked_sub(1).map(|below| finite[below]) else {
-        if bucket.bound <= 0.0 {
-            return bucket.bound;
-        }
-        return 0.0 + (bucket.bound - 0.0) * (rank / bucket.count);
-    };
-    let share = (rank - below.count) / (bucket.count - below.count);
-    below.bound + (bucket.bound - below.bound) * share
-}
-
-/// The share of a classic histogram's observations between two values. Sorts the buckets and joins
-/// those with the same bound.
-pub(super) fn bucket_fraction(lower: f64, upper: f64, buckets: &mut Vec<ClassicBucket>) -> f64 {
-    if !order(buckets) {
-        return f64::NAN;
-    }
-    let count = buckets.last().map_or(0.0, |bucket| bucket.count);
-    if count == 0.0 || lower.is_nan() || upper.is_nan() {
-        return f64::NAN;
-    }
-    if lower >= upper {
-        return 0.0;
-    }
-    let mut ranks = Ranks::new(lower, upper);
-    let mut start = if buckets[0].bound <= 0.0 {
-        f64::NEG_INFINITY
-    } else {
-        0.0
-    };
-    for bucket in buckets.iter() {
-        let done = ranks.pass(start, bucket.bound, |rank, value| {
-            if start == f64::NEG_INFINITY {
-                bucket.count
-            } else {
-                rank + (bucket.count - rank) * (value - start) / (bucket.bound - start)
-            }
-        });
-        if done {
-            break;
-        }
-        ranks.before = bucket.count;
-        start = bucket.bound;
-    }
-    ranks.between(count) / count
-}
-
-/// Sorts classic buckets and joins those with the same bound; whether the highest is that of `+Inf`.
-fn order(buckets: &mut Vec<ClassicBucket>) -> bool {
-    buckets.sort_by(|a, b| a.bound.total_cmp(&b.bound));
-    if buckets
-        .last()
-        .is_none_or(|last| last.bound != f64::INFINITY)
-    {
-        return false;
-    }
-    buckets.dedup_by(|next, kept| {
-        let same = next.bound == kept.bound;
-        if same {
-            kept.count += next.count;
-        }
-        same
-    });
-    true
-}
-
-/// Levels the counts that differ by rounding only, and raises those that fall.
-fn make_monotonic(buckets: &mut [ClassicBucket]) -> Option<Forced> {
-    let (first, rest) = buckets.split_first_mut()?;
-    let mut forced: Option<Forced> = None;
-    let mut highest = first.count;
-    for bucket in rest {
-        let count = bucket.count;
-        if count == highest {
-            continue;
-        }
-        if almost_equal(highest, count, SMALL_DELTA_TOLERANCE) {
-            bucket.count = highest;
-        } else if count < highest {
-            bucket.count = highest;
-            let so_far = forced.get_or_insert(Forced {
-                from: f64::INFINITY,
-                to: f64::NEG_INFINITY,
-                difference: 0.0,
-            });
-            so_far.from = so_far.from.min(bucket.bound);
-            so_far.to = so_far.to.max(bucket.bound);
-            so_far.difference = so_far.difference.max(highest - count);
-        } else {
-            highest = count;
+    #[test]
+    fn quantiles_and_fractions_are_those_of_prometheus() {
+        let mut histogram = Histogram::default();
+        for (kind, fields) in rows() {
+            let answer = |of: fn(&str, &Histogram) -> String| -> Vec<String> {
+                fields.iter().map(|field| of(field, &histogram)).collect()
+            };
+            let answers = match kind {
+                "pair" => {
+                    histogram = decode(fields[0]);
+                    continue;
+                }
+                "quantile" => answer(quantile),
+                "fraction" => answer(fraction),
+                "variance" => vec![format_g(histogram_variance(&histogram))],
+                _ => continue,
+            };
+            assert_eq!(answers, fields, "{kind} of {histogram}");
         }
     }
-    forced
 }

@@ -1,5 +1,7 @@
 //! Quantiles and fractions of classic histograms, one at a time (upstream's `promql/quantile.go`).
 
+use crate::model::number::almost_equal;
+
 /// Differences of counts that are this small, relative to the counts, come from the arithmetic of
 /// floats and are ignored.
 const SMALL_DELTA: f64 = 1e-12;
@@ -155,7 +157,7 @@ fn make_monotonic(buckets: &mut [ClassicBucket]) -> Option<Forced> {
         if count == highest {
             continue;
         }
-        if almost_equal(highest, count) {
+        if almost_equal(highest, count, SMALL_DELTA) {
             bucket.count = highest;
         } else if count < highest {
             bucket.count = highest;
@@ -172,17 +174,4 @@ fn make_monotonic(buckets: &mut [ClassicBucket]) -> Option<Forced> {
         }
     }
     forced
-}
-
-/// Whether two counts differ by less than their sum times [`SMALL_DELTA`].
-fn almost_equal(a: f64, b: f64) -> bool {
-    if a.is_nan() && b.is_nan() {
-        return true;
-    }
-    let sum = a.abs() + b.abs();
-    let diff = (a - b).abs();
-    if a == 0.0 || b == 0.0 || sum < f64::MIN_POSITIVE {
-        return diff < SMALL_DELTA * f64::MIN_POSITIVE;
-    }
-    diff / sum.min(f64::MAX) < SMALL_DELTA
 }
