@@ -128,3 +128,156 @@ fn huge_repetitions_cost_nothing_until_they_are_used() {
     let error = sequence.within(1000).unwrap_err();
     assert_eq!(error.span, Span::new(4, 16));
 }
+
+#[test]
+fn hostile_texts_end_in_an_error() {
+    for text in [
+        "1x99999999999999999999",
+        "_x18446744073709551616",
+        "{{schema:99999999999}}",
+        "{{offset:-2147483649}}",
+        "{{buckets:[]}}",
+        "{{buckets:[1 2}}",
+        "{{buckets:[1,2]}}",
+        "{{count:1 count}}",
+        "{{count}}",
+        "{{{{}}}}",
+        "{{}}+1x2",
+        "1+{{}}x2",
+        "{{schema:1}}+{{schema:0}}x1",
+        "{{schema:-53}}+{{}}x1",
+        "{{}}{{}}",
+        "1_x2",
+        "--1",
+        "1e",
+        "1e+x",
+        "\u{feff}1",
+        "1\u{a0}2",
+    ] {
+        let errors = parse_values(text).expect_err(text);
+        assert!(errors[0].span.end <= text.len(), "{text}");
+    }
+    let deep = "{{".repeat(100_000);
+    assert!(parse_values(&deep).is_err());
+    let many = "1x1 ".repeat(100_000);
+    assert_eq!(parse_values(&many).unwrap().len(), 200_000);
+}
+
+#[test]
+fn far_buckets_take_no_memory() {
+    let text = "{{offset:2147483647 buckets:[1]}}+{{offset:-2147483648 buckets:[1]}}x1000000000";
+    let sequence = parse_values(text).unwrap();
+    for entry in sequence.iter().take(3) {
+        let Entry::Histogram(histogram, _) = entry else {
+            panic!()
+        };
+        assert!(histogram.positive.counts.len() < 10);
+        assert!(histogram_text(&histogram).len() < 100_000);
+    }
+}
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Words of the notation in any order, and other things between them.
+    fn text() -> impl Strategy<Value = String> {
+        let word = prop::sample::select(vec![
+            "0",
+            "1",
+            "9",
+            "-",
+            "+",
+            ".",
+            "e",
+            "x",
+            "_",
+            " ",
+            "stale",
+            "inf",
+            "NaN",
+            "{{",
+            "}}",
+            "schema:",
+            "sum:",
+            "count:",
+            "z_bucket:",
+            "z_bucket_w:",
+            "buckets:[",
+            "]",
+            "offset:",
+            "n_buckets:[",
+            "custom_values:[",
+            "counter_reset_hint:",
+            "gauge",
+            "{",
+            "}",
+            "a",
+            "\"",
+            "=",
+            "é",
+            "\n",
+            "-53",
+            "1e308",
+            "4294967296",
+        ]);
+        prop::collection::vec(word, 0..40).prop_map(|words| words.concat())
+    }
+
+    /// What is meant, and a text that says it.
+    fn item() -> impl Strategy<Value = (String, Vec<Option<f64>>)> {
+        let number = prop_oneof![
+            (-1_000_000_000_000_i64..1_000_000_000_000).prop_map(|n| format!("{n}")),
+            (0_u64..1_000_000_000, 0_u32..1_000_000).prop_map(|(a, b)| format!("{a}.{b}")),
+            prop::num::f64::NORMAL.prop_map(|n| format!("{n:e}")),
+        ];
+        (number, 0_u32..4, 0_usize..5).prop_map(|(text, form, count)| {
+            let value: f64 = text.parse().unwrap();
+            match form {
+                0 => ("_".to_owned(), vec![None]),
+                1 => (text, vec![Some(value)]),
+                2 => (format!("{text}x{count}"), vec![Some(value); count + 1]),
+                _ => {
+                    let mut values = vec![Some(value)];
+                    for index in 0..count {
+                        values.push(values[index].map(|value| value - 0.1));
+                    }
+                    (format!("{text}-0.1x{count}"), values)
+                }
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in text()) {
+            match parse_values(&text) {
+                Ok(sequence) => {
+                    let taken = sequence.iter().take(1000).count() as u64;
+                    prop_assert_eq!(taken, sequence.len().min(1000));
+                    prop_assert_eq!(sequence.within(1000).is_ok(), sequence.len() <= 1000);
+                }
+                Err(errors) => {
+                    prop_assert!(errors[0].span.end <= text.len());
+                    prop_assert!(text.get(errors[0].span.range()).is_some());
+                }
+            }
+            drop(parse_series(&text));
+            drop(parse_series(&format!("metric{text}")));
+        }
+
+        #[test]
+        fn numbers_are_exact(items in prop::collection::vec(item(), 0..20)) {
+            let texts: Vec<_> = items.iter().map(|(text, _)| text.as_str()).collect();
+            let sequence = parse_values(&texts.join(" ")).unwrap();
+            let wanted = items.iter().flat_map(|(_, values)| values);
+            let wanted: Vec<_> = wanted.map(|v| v.map(f64::to_bits)).collect();
+            let found: Vec<_> = sequence.iter().map(|entry| match entry {
+                Entry::Float(value) => Some(value.to_bits()),
+                _ => None,
+            }).collect();
+            prop_assert_eq!(found, wanted);
+        }
+    }
+}
