@@ -46,9 +46,14 @@ impl Findings {
 }
 
 /// Writes the findings of several texts, in their order and each text's by place.
-pub(crate) fn render(findings: &[Findings], output: Output, color: bool) -> String {
+pub(crate) fn render<'a>(
+    findings: impl IntoIterator<Item = &'a Findings>,
+    output: Output,
+    color: bool,
+) -> String {
     let mut places: Vec<Place<'_>> = Vec::new();
-    for text in findings.iter().filter(|text| !text.diagnostics.is_empty()) {
+    let findings = findings.into_iter();
+    for text in findings.filter(|text| !text.diagnostics.is_empty()) {
         let lines = LineIndex::new(&text.source.text);
         let mut of_text: Vec<&Diagnostic> = text.diagnostics.iter().collect();
         of_text.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.level));
@@ -90,7 +95,8 @@ fn text(place: &Place<'_>, color: bool) -> String {
     line + "\n"
 }
 
-/// The form of rustc: title, place, source lines, caret, help.
+/// The form of rustc: title, place, source lines, caret, help. Further lines of the message, such as
+/// a difference, follow below.
 fn snippet(place: &Place<'_>, color: bool) -> String {
     let diagnostic = place.diagnostic;
     let level = match diagnostic.level {
@@ -105,8 +111,12 @@ fn snippet(place: &Place<'_>, color: bool) -> String {
         .line_start(place.start.line)
         .path(visible(&place.source.name).into_owned())
         .annotation(AnnotationKind::Primary.span(shown_to(inside.start)..shown_to(inside.end)));
+    let (title, rest) = match diagnostic.message.split_once('\n') {
+        Some((title, rest)) => (title, Some(rest)),
+        None => (diagnostic.message.as_str(), None),
+    };
     let mut group = level
-        .primary_title(visible(&diagnostic.message))
+        .primary_title(visible(title))
         .id(diagnostic.code)
         .element(source);
     if let Some(hint) = &diagnostic.hint {
@@ -117,7 +127,17 @@ fn snippet(place: &Place<'_>, color: bool) -> String {
     } else {
         Renderer::plain()
     };
-    renderer.render(&[group]) + "\n\n"
+    let mut text = renderer.render(&[group]) + "\n";
+    for line in rest.iter().flat_map(|rest| rest.lines()) {
+        let line = visible(line);
+        let _ = match line.as_bytes().first() {
+            Some(b'-') if color => writeln!(text, "  \u{1b}[31m{line}\u{1b}[0m"),
+            Some(b'+') if color => writeln!(text, "  \u{1b}[32m{line}\u{1b}[0m"),
+            _ => writeln!(text, "  {line}"),
+        };
+    }
+    text.push('\n');
+    text
 }
 
 /// The lines of a text that a span touches, and the span inside them. Of a long span only the

@@ -6,6 +6,7 @@ pub(crate) mod files;
 mod ready;
 mod run;
 mod series;
+mod test;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,8 @@ struct Cli {
 enum Command {
     /// Checks rule files and configurations: every error with its place in the source
     Check(check::Args),
+    /// Runs unit tests of rules, in promtool's files, and scripts of promqltest
+    Test(test::Args),
     /// Evaluates rules and notifies receivers until a signal ends it
     Run(Box<run::Args>),
     /// Asks a running daemon whether it is ready
@@ -52,6 +55,7 @@ impl From<Exit> for ExitCode {
 pub(crate) fn main() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Ready(args) => ready::run(&args),
     };

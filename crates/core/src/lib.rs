@@ -11,6 +11,7 @@ pub mod config;
 pub mod engine;
 pub mod fixture;
 pub mod replay;
+pub mod unittest;
 pub mod check;
 
 #[cfg(test)]

@@ -5,12 +5,13 @@
 //! It decides nothing: what fires, and when, is the engine's word. It reads no clock and no file.
 
 mod answer;
-mod writes;
+mod until;
 
 use std::sync::Arc;
 
 use stentor_lang::model::{Duration, Labels, Timestamp};
-use stentor_lang::promql::eval::EvalOptions;
+use stentor_lang::promql::Expr;
+use stentor_lang::promql::eval::{self, EvalError, EvalOptions};
 use stentor_lang::promql::memory::MemoryStore;
 
 use crate::engine::{
@@ -20,7 +21,7 @@ use crate::engine::{
 use crate::notify::{Route, Routing};
 use crate::receiver::{Outcome, Receiver};
 use crate::rulefile::RuleGroup;
-use writes::Writes;
+use until::Until;
 
 /// The name of the one data source: the series in memory.
 const DATASOURCE: &str = "replay";
@@ -92,7 +93,6 @@ pub struct RuleError {
 pub struct Run {
     engine: Engine,
     store: MemoryStore,
-    writes: Writes,
     groups: Vec<Arc<RuleGroup>>,
     options: Options,
     now: Timestamp,
@@ -126,7 +126,6 @@ impl Run {
         Self {
             engine,
             store,
-            writes: Writes::default(),
             groups,
             now: options.start,
             options,
@@ -172,7 +171,7 @@ impl Run {
     /// and rules, with their annotations' queries answered.
     pub fn alerts(&self, alertname: &str) -> Vec<AlertView> {
         let mut ask =
-            |expr: &str, at: Timestamp| answer::text(expr, &self.store, at, &self.options.eval);
+            |expr: &str, at: Timestamp| answer::text(expr, &self.seen(), at, &self.options.eval);
         let snapshot = self.snapshot();
         // The last group is the engine's own.
         let groups = snapshot.groups.iter().take(self.groups.len());
@@ -181,6 +180,19 @@ impl Run {
             .filter(|rule| *rule.name == *alertname)
             .flat_map(|rule| rule.alerts_asking(&mut ask))
             .collect()
+    }
+
+    /// Evaluates an expression over the series, with what rules have written up to now.
+    pub fn query(&self, expr: &Expr, at: Timestamp) -> Result<eval::Answer, EvalError> {
+        eval::instant(expr, &self.seen(), at, &self.options.eval)
+    }
+
+    /// What is there now: samples of the future are not.
+    fn seen(&self) -> Until<'_> {
+        Until {
+            store: &self.store,
+            now: self.now,
+        }
     }
 
     fn give(&mut self, input: Input, observer: &mut dyn Observer) {
@@ -228,49 +240,25 @@ impl Run {
     fn answer(&self, query: &Query) -> Input {
         Input::Answered {
             eval: query.eval,
-            answer: answer::query(query, &self.store, &self.options.eval),
+            answer: answer::query(query, &self.seen(), &self.options.eval),
         }
     }
 
-    fn write(&mut self, written: &Written) {
-        if let Err(error) = self.writes.add(&mut self.store, written, self.now) {
+    fn note(&mut self, event: &Event) {
+        if let Event::Evaluated {
+            group,
+            rule,
+            error: Some(error),
+            ..
+        } = event
+        {
             self.errors.push(RuleError {
-                group: Arc::clone(&written.group),
-                rule: Arc::clone(&written.rule),
+                group: Arc::clone(group),
+                rule: Arc::clone(rule),
                 at: self.now,
                 message: error.to_string(),
             });
         }
-    }
-
-    /// Keeps the errors of rules. On promtool's schedule more alerts than a rule may have are one, as
-    /// they are to Prometheus.
-    fn note(&mut self, event: &Event) {
-        let Event::Evaluated {
-            group,
-            rule,
-            error,
-            over_limit,
-            ..
-        } = event
-        else {
-            return;
-        };
-        let promtool = matches!(self.options.schedule, Schedule::Promtool { .. });
-        let message = match (error, over_limit) {
-            (Some(error), _) => error.to_string(),
-            (None, Some((left_out, limit))) if promtool => {
-                let all = limit + left_out;
-                format!("exceeded limit of {limit} with {all} alerts")
-            }
-            (None, _) => return,
-        };
-        self.errors.push(RuleError {
-            group: Arc::clone(group),
-            rule: Arc::clone(rule),
-            at: self.now,
-            message,
-        });
     }
 }
 
@@ -306,5 +294,15 @@ fn setup(groups: &[Arc<RuleGroup>], options: &Options) -> Setup {
     }
 }
 
-#[cfg(test)]
-mod tests;
+impl Run {
+    /// Adds what a rule wrote. What a store refuses is the rule's error, as in Prometheus: another
+    /// value at the same time, or a sample from before the newest.
+    fn write(&mut self, written: &Written) {
+        for (index, labels) in written.shape.series.iter().enumerate() {
+            match written.histograms.get(index).cloned().flatten() {
+                Some(histogram) => self.store.push_histogram(labels, written.at, histogram),
+                None => self.store.push(labels, written.at, written.values[index]),
+            }
+        }
+    }
+}

@@ -30,6 +30,8 @@ pub struct LoadOptions {
     pub dialect: Dialect,
     /// Which of PromQL's experimental syntax is accepted.
     pub promql: ParseOptions,
+    /// Whether fields that mean nothing here are passed over in silence.
+    pub ignore_unknown_fields: bool,
 }
 
 impl Default for LoadOptions {
@@ -38,6 +40,7 @@ impl Default for LoadOptions {
         Self {
             dialect: Dialect::PromQl,
             promql: ParseOptions::all(),
+            ignore_unknown_fields: false,
         }
     }
 }
@@ -210,6 +213,10 @@ pub fn load_documents(
     };
     let mut findings = parsed.diagnostics.clone();
     let groups = document::read_all(&context, &parsed.documents, &mut findings);
+    if options.ignore_unknown_fields {
+        let of_fields = ["yaml/unknown-field", "yaml/unsupported"];
+        findings.retain(|finding| !of_fields.contains(&finding.code));
+    }
     findings.sort_by_key(|finding| (finding.span.start, finding.level));
     // A text that is repeated by an alias, or by the labels of a group, is wrong only once.
     findings.dedup();

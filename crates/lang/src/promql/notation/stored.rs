@@ -22,11 +22,23 @@ impl Sequence {
         limit: u64,
     ) -> Result<SampleBuffer, Diagnostic> {
         self.within(limit)?;
+        Ok(self.first_samples(start, step, starts, limit))
+    }
+
+    /// The same for the first `count` positions alone.
+    pub fn first_samples(
+        &self,
+        start: Timestamp,
+        step: Duration,
+        starts: Option<&Self>,
+        count: u64,
+    ) -> SampleBuffer {
         let mut samples = SampleBuffer::default();
         let has_histograms = !self.is_numeric();
         let mut starts = starts.map(Self::iter);
         let mut previous: Option<Arc<Histogram>> = None;
-        for (index, entry) in (0..).zip(self.iter()) {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        for (index, entry) in (0..).zip(self.iter()).take(count) {
             let offset = starts.as_mut().map(Iterator::next);
             let (value, histogram) = match entry {
                 Entry::Gap => continue,
@@ -44,18 +56,18 @@ impl Sequence {
                 previous = histogram;
             }
             if let Some(offset) = offset {
-                samples.starts.push(start_time(at, offset.as_ref()));
+                samples.starts.push(start_time(at, offset));
             }
         }
-        Ok(samples)
+        samples
     }
 }
 
 /// Zero where none is known.
 #[expect(clippy::cast_possible_truncation, reason = "was whole milliseconds")]
-fn start_time(at: Timestamp, offset: Option<&Entry>) -> i64 {
+fn start_time(at: Timestamp, offset: Option<Entry>) -> i64 {
     match offset {
-        Some(Entry::Float(offset)) => (at + Duration::from_millis(*offset as i64)).millis(),
+        Some(Entry::Float(offset)) => (at + Duration::from_millis(offset as i64)).millis(),
         _ => 0,
     }
 }

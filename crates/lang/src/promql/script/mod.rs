@@ -93,10 +93,18 @@ pub struct Expected {
     pub ordered: bool,
     /// It must fail, with that error.
     pub fail: Option<TextMatch>,
-    /// What is noticed without failing, and is probably wrong.
-    pub warnings: Noticed,
-    /// What is noticed without failing, as a hint.
-    pub infos: Noticed,
+    /// Each of them must be among the warnings, and each warning must match one of them.
+    pub warn: Vec<TextMatch>,
+    /// The same for hints.
+    pub info: Vec<TextMatch>,
+    /// There must be no warning.
+    pub no_warn: bool,
+    /// There must be no hint.
+    pub no_info: bool,
+    /// There must be some warning (`eval_warn`).
+    pub any_warn: bool,
+    /// There must be some hint (`eval_info`).
+    pub any_info: bool,
     /// `expect range vector`: the times of the points are written out.
     pub range_vector: bool,
     /// `expect string`
@@ -105,17 +113,6 @@ pub struct Expected {
     pub scalar: Option<f64>,
     /// The result has these series, in this order.
     pub series: LabelMap<Sequence>,
-}
-
-/// What is expected of the annotations of one severity.
-#[derive(Debug, Clone, Default)]
-pub struct Noticed {
-    /// Each of them must be among the annotations, and each annotation must match one of them.
-    pub texts: Vec<TextMatch>,
-    /// There must be some (`eval_warn`).
-    pub some: bool,
-    /// There must be none (`expect no_warn`).
-    pub none: bool,
 }
 
 /// Which texts are meant.
@@ -142,6 +139,14 @@ impl TextMatch {
 /// Reads a script, or tells all that is wrong with it. Spans are byte ranges of the text.
 pub fn parse(text: &str) -> Result<Script, Vec<Diagnostic>> {
     parse::script(text)
+}
+
+/// Reads the text of one `load` command, up to its first blank line; what follows is not looked at.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_load(text: &str) -> Result<Load, Vec<Diagnostic>> {
+    parse::load_command(text)
 }
 
 /// Reads and runs a script.

@@ -1,0 +1,328 @@
+//! One file of unit tests: its rule files, its tests on several threads, their outcomes in order.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use stentor_core::engine::Event;
+use stentor_core::replay::Observer;
+use stentor_core::rulefile::{self, Dialect, LoadOptions, RuleGroup};
+use stentor_core::unittest::{self, Test, TestFile};
+use stentor_lang::model::{Diagnostic, Level, SourceText, Timestamp};
+use stentor_lang::yaml::Spanned;
+
+use super::{Case, Exit, Findings, Options, Suite};
+use crate::cli::files::{self, Unread};
+
+/// Runs the tests of a file.
+pub(super) fn run(path: &Path, source: SourceText, options: &Options) -> Suite {
+    let name = path.display().to_string();
+    let file = match unittest::load(&source, options.syntax) {
+        Ok(file) => file,
+        Err(diagnostics) => {
+            return Suite::aborted(
+                name,
+                vec![Findings {
+                    source,
+                    diagnostics,
+                }],
+            );
+        }
+    };
+    let mut rules = Rules::default();
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for pattern in &file.rule_files {
+        rules.load(folder, pattern, options);
+    }
+    file.order(&mut rules.groups);
+    let selected: Vec<(usize, &Test)> = file
+        .tests
+        .iter()
+        .enumerate()
+        .filter(|(_, test)| {
+            options
+                .only
+                .as_ref()
+                .is_none_or(|only| only.is_match(&test.name))
+        })
+        .collect();
+    let outcomes = if rules.is_bad() {
+        let refused = || Outcome {
+            findings: Vec::new(),
+            log: String::new(),
+        };
+        selected.iter().map(|_| refused()).collect()
+    } else {
+        run_all(&selected, &file, &rules.groups, options)
+    };
+    report(name, source, &file, rules, &selected, outcomes)
+}
+
+/// What came of a test.
+#[derive(Debug)]
+struct Outcome {
+    findings: Vec<Diagnostic>,
+    log: String,
+}
+
+/// Runs tests side by side; outcomes are in their order.
+fn run_all(
+    tests: &[(usize, &Test)],
+    file: &TestFile,
+    groups: &[Arc<RuleGroup>],
+    options: &Options,
+) -> Vec<Outcome> {
+    let workers = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(tests.len());
+    if workers < 2 {
+        return tests
+            .iter()
+            .map(|test| run_one(*test, file, groups, options))
+            .collect();
+    }
+    let outcomes: Vec<OnceLock<Outcome>> = tests.iter().map(|_| OnceLock::new()).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some((test, outcome)) = {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            tests.get(index).zip(outcomes.get(index))
+        } {
+            let _ = outcome.set(run_one(*test, file, groups, options));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..workers {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let done = |outcome: OnceLock<Outcome>| outcome.into_inner();
+    let outcomes = outcomes.into_iter().map(done).collect::<Option<_>>();
+    outcomes.expect("invariant: each test was taken by a worker, and the workers have ended")
+}
+
+fn run_one(
+    (index, test): (usize, &Test),
+    file: &TestFile,
+    groups: &[Arc<RuleGroup>],
+    options: &Options,
+) -> Outcome {
+    let run_options = unittest::Options {
+        evaluation_interval: file.evaluation_interval,
+        fuzzy_compare: file.fuzzy_compare,
+        delayed_name_removal: options.delayed_name_removal,
+        full_diff: options.full_diff,
+    };
+    let mut debug = Debug {
+        log: String::new(),
+        start: test.start,
+    };
+    let findings = if options.debug {
+        let _ = writeln!(debug.log, "debug: test `{}`", name_of(index, test));
+        unittest::run(test, groups, run_options, &mut debug)
+    } else {
+        unittest::run(test, groups, run_options, &mut ())
+    };
+    Outcome {
+        findings,
+        log: debug.log,
+    }
+}
+
+/// Its name, or its number as promtool gives it.
+fn name_of(index: usize, test: &Test) -> String {
+    if test.name.is_empty() {
+        format!("unnamed#{index}")
+    } else {
+        test.name.clone()
+    }
+}
+
+/// Writes down what happens.
+#[derive(Debug)]
+struct Debug {
+    log: String,
+    start: Timestamp,
+}
+
+impl Observer for Debug {
+    fn event(&mut self, _: Timestamp, event: &Event) {
+        if let Event::Transition {
+            labels,
+            from,
+            to,
+            at,
+            why,
+            ..
+        } = event
+        {
+            let time = at.since(self.start);
+            let _ = writeln!(self.log, "debug: {time} {labels} {from} -> {to}: {why}");
+        }
+    }
+}
+
+/// The rules that a test file names.
+#[derive(Debug, Default)]
+struct Rules {
+    groups: Vec<Arc<RuleGroup>>,
+    seen: BTreeSet<PathBuf>,
+    /// What is wrong with patterns, in the test file.
+    of_patterns: Vec<Diagnostic>,
+    /// What is wrong with rule files.
+    findings: Vec<Findings>,
+}
+
+impl Rules {
+    fn is_bad(&self) -> bool {
+        !self.findings.is_empty()
+            || self
+                .of_patterns
+                .iter()
+                .any(|found| found.level == Level::Error)
+    }
+
+    fn load(&mut self, folder: &Path, pattern: &Spanned<String>, options: &Options) {
+        for path in self.expand(folder, pattern) {
+            if !self.seen.insert(path.clone()) {
+                continue;
+            }
+            match files::read(&path) {
+                Ok(source) => self.read(source, options),
+                Err(Unread::NoText(found)) => self.findings.push(found),
+                Err(Unread::Unopened(why)) => {
+                    let why = format!("cannot read {why}");
+                    self.of_patterns
+                        .push(Diagnostic::error(files::CODE, pattern.span, why));
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, source: SourceText, options: &Options) {
+        let load_options = LoadOptions {
+            dialect: Dialect::PromQl,
+            promql: options.syntax,
+            ignore_unknown_fields: options.ignore_unknown_fields,
+        };
+        match rulefile::load(&source, &load_options) {
+            Ok(file) => self.groups.extend(file.groups.into_iter().map(Arc::new)),
+            Err(diagnostics) => self.findings.push(Findings {
+                source,
+                diagnostics,
+            }),
+        }
+    }
+
+    /// The files of a pattern, which is relative to the test file's folder. As with promtool, a
+    /// pattern without files is no error, and `**` is `*`.
+    fn expand(&mut self, folder: &Path, pattern: &Spanned<String>) -> Vec<PathBuf> {
+        let mut text = pattern.value.clone();
+        while text.contains("**") {
+            text = text.replace("**", "*");
+        }
+        if !text.is_empty() && !Path::new(&text).is_absolute() && !folder.as_os_str().is_empty() {
+            let folder = glob::Pattern::escape(&folder.display().to_string());
+            text = format!("{folder}/{text}");
+        }
+        let paths: Vec<PathBuf> = match glob::glob(&text) {
+            Ok(paths) => paths.filter_map(Result::ok).collect(),
+            Err(error) => {
+                let message = format!("`{}` is no pattern: {}", pattern.value, error.msg);
+                self.of_patterns
+                    .push(Diagnostic::error(files::CODE, pattern.span, message));
+                return Vec::new();
+            }
+        };
+        if paths.is_empty() {
+            let message = format!("no file matches `{}`", pattern.value);
+            self.of_patterns
+                .push(Diagnostic::warning(files::CODE, pattern.span, message));
+        }
+        paths
+    }
+}
+
+fn report(
+    name: String,
+    source: SourceText,
+    file: &TestFile,
+    rules: Rules,
+    selected: &[(usize, &Test)],
+    outcomes: Vec<Outcome>,
+) -> Suite {
+    let bad_rules = rules.is_bad();
+    let rule_errors: Vec<String> = rules
+        .findings
+        .iter()
+        .flat_map(|found| {
+            found
+                .diagnostics
+                .iter()
+                .map(|why| why.one_line(&found.source))
+        })
+        .chain(rules.of_patterns.iter().map(|why| why.one_line(&source)))
+        .collect();
+    let mut diagnostics = file.warnings.clone();
+    diagnostics.extend(rules.of_patterns);
+    let mut cases = Vec::new();
+    let mut log = String::new();
+    let mut invalid = bad_rules && !selected.is_empty();
+    for ((index, test), outcome) in selected.iter().zip(outcomes) {
+        log.push_str(&outcome.log);
+        invalid |= !test.problems.is_empty();
+        let failures = if bad_rules {
+            vec![rule_errors.join("\n")]
+        } else {
+            outcome
+                .findings
+                .iter()
+                .map(|why| why.one_line(&source))
+                .collect()
+        };
+        let name = name_of(*index, test);
+        diagnostics.extend(outcome.findings.into_iter().map(|mut why| {
+            if !why.code.starts_with("test/") {
+                return why;
+            }
+            why.message = format!("test `{name}`: {}", why.message);
+            why
+        }));
+        cases.push(Case { name, failures });
+    }
+    let failed = cases
+        .iter()
+        .filter(|case| !case.failures.is_empty())
+        .count();
+    let mut findings = rules.findings;
+    findings.push(Findings {
+        source,
+        diagnostics,
+    });
+    Suite {
+        name,
+        aborted: None,
+        summary: summary(cases.len(), failed, file.tests.len()),
+        cases,
+        findings,
+        log,
+        exit: match failed {
+            _ if invalid => Exit::Usage,
+            0 => Exit::Good,
+            _ => Exit::Failed,
+        },
+    }
+}
+
+/// `SUCCESS (3 tests)`, `FAILED (1 of 3 tests)`
+fn summary(run: usize, failed: usize, all: usize) -> String {
+    let plural = |count: usize| if count == 1 { "test" } else { "tests" };
+    match failed {
+        0 if run == all => format!("SUCCESS ({run} {})", plural(run)),
+        0 => format!("SUCCESS ({run} of {all} {})", plural(all)),
+        _ => format!("FAILED ({failed} of {run} {})", plural(run)),
+    }
+}

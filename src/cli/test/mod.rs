@@ -1,0 +1,257 @@
+//! `stentor test FILE...`: runs promtool's unit test files on the production engine in virtual time,
+//! and promqltest's scripts (`*.test`) on the evaluator.
+
+mod file;
+mod junit;
+mod script;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use stentor_core::unittest::DEFAULT_SYNTAX;
+use stentor_lang::model::{Diagnostic, SourceText, Span};
+use stentor_lang::promql::ParseOptions;
+use stentor_lang::regex::Regex;
+
+use super::Exit;
+use super::diagnostics::{Findings, Output, render};
+use super::files::{self, Unread};
+
+/// The arguments of `stentor test`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Unit test files as of `promtool test rules`, and scripts of promqltest (`*.test`)
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Run only tests whose name matches the regular expression; may be given several times
+    #[arg(long, value_name = "REGEX")]
+    run: Vec<String>,
+    /// Write the results to this file as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Show of a failure also what is as expected
+    #[arg(long)]
+    diff: bool,
+    /// Tell on stderr when each alert changes its phase
+    #[arg(long)]
+    debug: bool,
+    /// Pass over fields of rule files that mean nothing here
+    #[arg(long)]
+    ignore_unknown_fields: bool,
+    /// Features as of Prometheus' flag: `promql-experimental-functions`,
+    /// `promql-extended-range-selectors`, `promql-binop-fill-modifiers`, `promql-delayed-name-removal`
+    #[arg(long, value_name = "FEATURE", value_delimiter = ',')]
+    enable_feature: Vec<Feature>,
+    /// How to write the failures
+    #[arg(long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[expect(clippy::enum_variant_names, reason = "Prometheus' names")]
+enum Feature {
+    PromqlExperimentalFunctions,
+    PromqlDelayedNameRemoval,
+    PromqlExtendedRangeSelectors,
+    PromqlBinopFillModifiers,
+    /// It is always on.
+    PromqlDurationExpr,
+}
+
+/// What is common to all files of a call.
+#[derive(Debug)]
+struct Options {
+    only: Option<Regex>,
+    syntax: ParseOptions,
+    delayed_name_removal: bool,
+    full_diff: bool,
+    debug: bool,
+    ignore_unknown_fields: bool,
+}
+
+impl Options {
+    fn of(args: &Args) -> Result<Self, String> {
+        let has = |feature| args.enable_feature.contains(&feature);
+        let only = match args.run.as_slice() {
+            [] => None,
+            patterns => {
+                let pattern = patterns.join("|");
+                let regex =
+                    Regex::new(&pattern).map_err(|why| format!("--run {pattern}: {why}"))?;
+                Some(regex)
+            }
+        };
+        Ok(Self {
+            only,
+            syntax: ParseOptions {
+                experimental_functions: has(Feature::PromqlExperimentalFunctions),
+                extended_range_selectors: has(Feature::PromqlExtendedRangeSelectors),
+                fill_modifiers: has(Feature::PromqlBinopFillModifiers),
+                ..DEFAULT_SYNTAX
+            },
+            delayed_name_removal: has(Feature::PromqlDelayedNameRemoval),
+            full_diff: args.diff,
+            debug: args.debug,
+            ignore_unknown_fields: args.ignore_unknown_fields,
+        })
+    }
+}
+
+/// What came of a file.
+#[derive(Debug)]
+struct Suite {
+    name: String,
+    /// Why it was not run: the reason goes into the report of results.
+    aborted: Option<String>,
+    /// Its tests in their order.
+    cases: Vec<Case>,
+    /// `SUCCESS (3 tests)`
+    summary: String,
+    findings: Vec<Findings>,
+    /// What goes to stderr before anything else.
+    log: String,
+    exit: Exit,
+}
+
+/// What came of a test.
+#[derive(Debug)]
+struct Case {
+    name: String,
+    failures: Vec<String>,
+}
+
+impl Suite {
+    /// A file that cannot be run.
+    fn aborted(name: String, findings: Vec<Findings>) -> Self {
+        let mut reasons = Vec::new();
+        for found in &findings {
+            reasons.extend(
+                found
+                    .diagnostics
+                    .iter()
+                    .map(|why| why.one_line(&found.source)),
+            );
+        }
+        Self {
+            name,
+            aborted: Some(reasons.join("\n")),
+            cases: Vec::new(),
+            summary: "FAILED".to_owned(),
+            findings,
+            log: String::new(),
+            exit: Exit::Usage,
+        }
+    }
+}
+
+/// Runs the tests and prints what came of them.
+pub(crate) fn run(args: &Args) -> Exit {
+    let complain = |why: String| {
+        let _ = writeln!(std::io::stderr(), "stentor: {why}");
+    };
+    let options = match Options::of(args) {
+        Ok(options) => options,
+        Err(why) => {
+            complain(why);
+            return Exit::Usage;
+        }
+    };
+    let mut printer = Printer::new(args.output);
+    let mut suites = Vec::new();
+    for path in &args.files {
+        let suite = suite(path, &options);
+        printer.print(&suite);
+        suites.push(Suite {
+            findings: if args.output == Output::Json {
+                suite.findings
+            } else {
+                Vec::new()
+            },
+            ..suite
+        });
+    }
+    printer.finish(&suites);
+    let exit = suites
+        .iter()
+        .map(|suite| suite.exit)
+        .max_by_key(|exit| *exit as u8);
+    if let Some(path) = &args.junit {
+        let now = chrono::Local::now().format("%Y-%m-%dT%H:%M:%S").to_string();
+        if let Err(why) = std::fs::write(path, junit::xml(&suites, &now)) {
+            complain(format!("cannot write {}: {why}", path.display()));
+            return Exit::Environment;
+        }
+    }
+    exit.unwrap_or(Exit::Good)
+}
+
+fn suite(path: &std::path::Path, options: &Options) -> Suite {
+    let name = path.display().to_string();
+    let refused = |why: String| {
+        let nothing = SourceText::new(name.as_str(), "");
+        let why = Diagnostic::error(files::CODE, Span::at(0), why);
+        Suite::aborted(
+            name.clone(),
+            vec![Findings {
+                source: nothing,
+                diagnostics: vec![why],
+            }],
+        )
+    };
+    if path.is_dir() {
+        return refused("a directory is no test file: name the files in it".to_owned());
+    }
+    let source = match files::read(path) {
+        Ok(source) => source,
+        Err(Unread::Unopened(why)) => return refused(format!("cannot read {why}")),
+        Err(Unread::NoText(found)) => return Suite::aborted(name, vec![found]),
+    };
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "test")
+    {
+        script::run(source)
+    } else {
+        file::run(path, source, options)
+    }
+}
+
+/// Writes what came of each file as soon as it is known.
+struct Printer {
+    output: Output,
+    color: bool,
+    stdout: std::io::StdoutLock<'static>,
+}
+
+impl Printer {
+    fn new(output: Output) -> Self {
+        let stdout = std::io::stdout().lock();
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self {
+            output,
+            color: stdout.is_terminal() && !no_color,
+            stdout,
+        }
+    }
+
+    // Whoever closes the pipe has read enough: errors of writing are none.
+    fn print(&mut self, suite: &Suite) {
+        let _ = std::io::stderr().write_all(suite.log.as_bytes());
+        if self.output == Output::Json {
+            return;
+        }
+        let mut text = render(&suite.findings, self.output, self.color);
+        text.push_str(&format!("{}: {}\n", suite.name, suite.summary));
+        let _ = self.stdout.write_all(text.as_bytes());
+    }
+
+    fn finish(&mut self, suites: &[Suite]) {
+        if self.output == Output::Json {
+            let findings: Vec<&Findings> =
+                suites.iter().flat_map(|suite| &suite.findings).collect();
+            let _ = self
+                .stdout
+                .write_all(render(findings, self.output, false).as_bytes());
+        }
+    }
+}
