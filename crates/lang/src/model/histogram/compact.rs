@@ -6,7 +6,7 @@ use super::{Buckets, Histogram};
 impl Histogram {
     /// Removes empty buckets, except runs of at most `max_empty` between populated ones, which join these
     /// to one span instead.
-    pub fn compact(&mut self, max_empty: u32) {
+    pub fn compact(&mut self, max_empty: u8) {
         self.positive.compact(max_empty);
         self.negative.compact(max_empty);
     }
@@ -26,7 +26,7 @@ impl Histogram {
 }
 
 impl Buckets {
-    fn compact(&mut self, max_empty: u32) {
+    fn compact(&mut self, max_empty: u8) {
         if self.is_compact(max_empty) {
             return;
         }
@@ -51,7 +51,7 @@ impl Buckets {
     }
 
     /// Whether there is nothing to remove or to join; most histograms are so.
-    fn is_compact(&self, max_empty: u32) -> bool {
+    fn is_compact(&self, max_empty: u8) -> bool {
         let (first, rest) = match self.spans.split_first() {
             Some(split) => split,
             None => return self.counts.is_empty(),

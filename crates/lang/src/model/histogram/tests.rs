@@ -142,7 +142,7 @@ fn resets(x: &Histogram, y: &Histogram) -> String {
 
 /// What ours makes of a row of this kind; none for those of another module.
 fn answers(kind: &str, fields: &[&str], x: &Histogram, y: &Histogram) -> Option<Vec<String>> {
-    let compact = |max: u32| encode(&changed(x, |x| x.compact(max)));
+    let compact = |max: u8| encode(&changed(x, |x| x.compact(max)));
     let trimmed = |keep: Keep| encode(&changed(x, |x| x.trim(number(fields[0]), keep)));
     Some(match kind {
         "add" => {
@@ -220,5 +220,186 @@ fn classic_histograms_are_converted_as_in_prometheus() {
             Err(error) => format!("error: {error}"),
         };
         assert_eq!(answer, fields[2], "{fields:?}");
+    }
+}
+
+#[track_caller]
+fn refused(change: impl FnOnce(&mut Histogram), error: &str) {
+    let mut histogram = decode("0;1;0.5;2;10;1;-3:2 1:1;1 2 3;0:1;2;");
+    assert_eq!(histogram.validate(), Ok(()));
+    change(&mut histogram);
+    let message = histogram.validate().map_err(|error| error.to_string());
+    assert_eq!(message, Err(error.to_owned()));
+}
+
+#[test]
+fn what_is_no_histogram_is_refused() {
+    let custom = |h: &mut Histogram| *h = decode("0;-53;0;0;3;1;0:2;1 2;;;1 2");
+    refused(
+        |h| h.schema = 9,
+        "histogram has an invalid schema, which must be between -4 and 8 for exponential buckets, or -53 for \
+         custom buckets, got schema 9",
+    );
+    refused(
+        |h| h.count = -1.0,
+        "observation count is  -1: histogram's observation count is negative",
+    );
+    refused(
+        |h| h.zero_count = -2.5,
+        "zero bucket has observation count of -2.5: histogram has a bucket whose observation count is negative",
+    );
+    refused(
+        |h| h.positive.counts[2] = -1.0,
+        "positive side: bucket number 3 has observation count of -1: histogram has a bucket whose observation \
+         count is negative",
+    );
+    refused(
+        |h| h.positive.spans[1].offset = -1,
+        "positive side: span number 2 with offset -1: histogram has a span whose offset is negative",
+    );
+    refused(
+        |h| h.negative.spans[0].length = u32::MAX,
+        "negative side: span number 1 reaches beyond the largest bucket index",
+    );
+    refused(
+        |h| h.positive.spans[1].length = 7,
+        "positive side: spans need 9 buckets, have 3 buckets: histogram spans specify different number of \
+         buckets than provided",
+    );
+    refused(
+        |h| h.custom_values = [1.0].into(),
+        "histogram with exponential schema must not have custom bounds",
+    );
+    for (bounds, error) in [
+        (
+            [2.0, 2.0],
+            "custom buckets: previous bound is 2.000000 and current is 2.000000: histogram custom bounds must \
+             be in strictly increasing order",
+        ),
+        (
+            [1.0, f64::INFINITY],
+            "custom buckets: last +Inf bound must not be explicitly defined: histogram custom bounds must be \
+             finite",
+        ),
+        (
+            [1.0, f64::NAN],
+            "custom buckets: histogram custom bounds must not be NaN",
+        ),
+    ] {
+        refused(
+            |h| {
+                custom(h);
+                h.custom_values = bounds.into();
+            },
+            error,
+        );
+    }
+    refused(
+        |h| {
+            custom(h);
+            h.positive.spans[0].offset = 2;
+        },
+        "custom buckets: only 2 custom bounds defined which is insufficient to cover total span length of 4: \
+         histogram custom bounds are too few",
+    );
+    refused(
+        |h| {
+            custom(h);
+            h.zero_count = 1.0;
+        },
+        "custom buckets: must have zero count of 0",
+    );
+}
+
+#[test]
+fn the_api_writes_bounds_and_counts_as_texts() {
+    let json = |text: &str| {
+        serde_json::to_value(ApiHistogram(&decode(text)))
+            .expect("plain data")
+            .to_string()
+    };
+    assert_eq!(
+        json("0;0;0.25;3;42;1e-9;1:2;12 0;0:1;6;"),
+        r#"{"buckets":[[1,"-1","-0.5","6"],[3,"-0.25","0.25","3"],[0,"1","2","12"]],"count":"42","sum":"1e-09"}"#
+    );
+    assert_eq!(json("0;0;0;0;0;NaN;;;;;"), r#"{"count":"0","sum":"NaN"}"#);
+}
+
+mod hostile {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn count() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            Just(0.0),
+            Just(1.0),
+            any::<f64>(),
+            any::<u64>().prop_map(f64::from_bits)
+        ]
+    }
+
+    fn offset() -> impl Strategy<Value = i32> {
+        prop_oneof![-3..3, any::<i32>(), Just(i32::MAX), Just(i32::MIN)]
+    }
+
+    fn length() -> impl Strategy<Value = u32> {
+        prop_oneof![0..4u32, any::<u32>(), Just(u32::MAX)]
+    }
+
+    fn side() -> impl Strategy<Value = Buckets> {
+        let span = (offset(), length()).prop_map(|(offset, length)| BucketSpan { offset, length });
+        let spans = prop::collection::vec(span, 0..5);
+        (spans, prop::collection::vec(count(), 0..8))
+            .prop_map(|(spans, counts)| Buckets { spans, counts })
+    }
+
+    fn histogram() -> impl Strategy<Value = Histogram> {
+        let schema = prop_oneof![-4..=8, Just(CUSTOM_BUCKETS), any::<i32>()];
+        let bounds = prop::collection::vec(count(), 0..5);
+        let totals = (count(), count(), count(), count());
+        (schema, side(), side(), bounds, totals, 0..4usize).prop_map(
+            |(schema, positive, negative, bounds, totals, hint)| Histogram {
+                reset_hint: HINTS[hint],
+                schema,
+                zero_threshold: totals.0,
+                zero_count: totals.1,
+                count: totals.2,
+                sum: totals.3,
+                positive,
+                negative,
+                custom_values: bounds.into(),
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn no_data_makes_the_arithmetic_panic(x in histogram(), y in histogram(), at in count()) {
+            let mut lost = None;
+            for operation in 0..3 {
+                let mut result = x.clone();
+                let _ = match operation {
+                    0 => result.add(&y),
+                    1 => result.sub(&y),
+                    _ => result.kahan_add(&y, &mut lost),
+                };
+                result.compact(2);
+                let _ = result.to_string();
+            }
+            let _ = (x.validate(), x.equals(&y), x.detect_reset(&y), x.has_overflow());
+            let _ = (x.to_string(), serde_json::to_string(&ApiHistogram(&x)));
+            let all: Vec<Bucket> = x.buckets().collect();
+            let mut back: Vec<Bucket> = x.buckets().rev().collect();
+            back.reverse();
+            prop_assert_eq!(all.len(), back.len());
+            if x.validate().is_ok() {
+                prop_assert_eq!(format!("{all:?}"), format!("{back:?}"));
+            }
+            for keep in [Keep::Below, Keep::Above] {
+                x.clone().trim(at, keep);
+            }
+            let _ = x.clone().reduce_resolution(-4);
+        }
     }
 }
