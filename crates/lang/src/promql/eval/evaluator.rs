@@ -248,17 +248,8 @@ impl<'a> Evaluator<'a> {
     /// anyone looks at the labels.
     pub(super) fn settle(&self, series: &mut Series) {
         if series.drop_name && !self.options.delayed_name_removal {
-            series.labels = self.without_name(&series.labels);
+            series.labels = names::without_name(&series.labels);
             series.drop_name = false;
-        }
-    }
-
-    pub(super) fn without_name(&self, labels: &Labels) -> Labels {
-        let labels = labels.without(METRIC_NAME);
-        if self.options.type_and_unit_labels {
-            labels.without("__type__").without("__unit__")
-        } else {
-            labels
         }
     }
 
@@ -336,7 +327,7 @@ impl<'a> Evaluator<'a> {
 
     fn final_labels(&self, series: &Series) -> Labels {
         if series.drop_name {
-            self.without_name(&series.labels)
+            names::without_name(&series.labels)
         } else {
             series.labels.clone()
         }

@@ -2,8 +2,18 @@
 //! need not be collected and compared.
 
 use super::evaluator::Evaluator;
-use crate::model::METRIC_NAME;
+use crate::model::{Labels, METRIC_NAME};
 use crate::promql::ast::{AggregateOp, BinaryOp, Call, Cardinality, Expr, ValueType};
+
+/// The labels without the name, and without type and unit where they are labels: these belong to it.
+pub(super) fn without_name(labels: &Labels) -> Labels {
+    let belongs = |name: &str| matches!(name, METRIC_NAME | "__type__" | "__unit__");
+    if !labels.iter().any(|(name, _)| belongs(name)) {
+        return labels.clone();
+    }
+    Labels::from_sorted(labels.iter().filter(|(name, _)| !belongs(name)))
+        .expect("invariant: a part of a sorted set is sorted")
+}
 
 /// Whether two series of the expression may differ in nothing but what is dropped with the name.
 pub(super) fn may_collide(ev: &Evaluator<'_>, expr: &Expr) -> bool {

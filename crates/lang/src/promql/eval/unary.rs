@@ -1,8 +1,10 @@
 //! `-a` and `+a`.
 
+use std::sync::Arc;
+
 use super::EvalError;
 use super::column::Rows;
-use super::evaluator::{Evaluator, not_built};
+use super::evaluator::Evaluator;
 use crate::promql::ast::Unary;
 use crate::promql::store::is_stale;
 
@@ -14,8 +16,8 @@ pub(super) fn rows<'e>(ev: Evaluator<'e>, unary: &'e Unary) -> Result<Rows<'e>, 
     }
     let negated = rows.map(move |series| {
         let mut series = series?;
-        if !series.column.histograms.is_empty() {
-            return Err(not_built(&"arithmetic of histograms", unary.at.0));
+        for histogram in series.column.histograms.iter_mut().flatten() {
+            Arc::make_mut(histogram).mul(-1.0);
         }
         for value in &mut series.column.floats {
             if !is_stale(*value) {

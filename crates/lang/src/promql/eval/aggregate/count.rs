@@ -1,7 +1,6 @@
 //! `count`, `group`, `min` and `max`.
 
-use super::super::EvalError;
-use super::super::column::Column;
+use super::super::column::{Column, Series};
 use super::fold::{Context, Fold};
 use crate::promql::store::{is_stale, stale};
 
@@ -9,13 +8,14 @@ use crate::promql::store::{is_stale, stale};
 pub(super) struct Count(Vec<f64>);
 
 impl Fold for Count {
-    fn first(column: Column, context: &Context<'_>) -> Result<Self, EvalError> {
-        let mut count = Self(vec![stale(); column.floats.len()]);
-        count.add(&column, context)?;
-        Ok(count)
+    fn first(series: Series, context: &Context<'_>) -> Self {
+        let mut count = Self(vec![stale(); series.column.floats.len()]);
+        count.add(&series, context);
+        count
     }
 
-    fn add(&mut self, column: &Column, _: &Context<'_>) -> Result<(), EvalError> {
+    fn add(&mut self, series: &Series, _: &Context<'_>) {
+        let column = &series.column;
         let grown = |count: f64| if is_stale(count) { 1.0 } else { count + 1.0 };
         if column.histograms.is_empty() {
             for (count, value) in self.0.iter_mut().zip(&column.floats) {
@@ -32,11 +32,10 @@ impl Fold for Count {
                 }
             }
         }
-        Ok(())
     }
 
-    fn finish(self, _: &Context<'_>) -> Result<Column, EvalError> {
-        Ok(numbers(self.0))
+    fn finish(self, _: &Context<'_>) -> Column {
+        numbers(self.0)
     }
 }
 
@@ -44,22 +43,22 @@ impl Fold for Count {
 pub(super) struct Group(Count);
 
 impl Fold for Group {
-    fn first(column: Column, context: &Context<'_>) -> Result<Self, EvalError> {
-        Count::first(column, context).map(Self)
+    fn first(series: Series, context: &Context<'_>) -> Self {
+        Self(Count::first(series, context))
     }
 
-    fn add(&mut self, column: &Column, context: &Context<'_>) -> Result<(), EvalError> {
-        self.0.add(column, context)
+    fn add(&mut self, series: &Series, context: &Context<'_>) {
+        self.0.add(series, context);
     }
 
-    fn finish(self, context: &Context<'_>) -> Result<Column, EvalError> {
-        let mut column = self.0.finish(context)?;
+    fn finish(self, context: &Context<'_>) -> Column {
+        let mut column = self.0.finish(context);
         for value in &mut column.floats {
             if !is_stale(*value) {
                 *value = 1.0;
             }
         }
-        Ok(column)
+        column
     }
 }
 
@@ -70,36 +69,34 @@ pub(super) struct Min(Vec<f64>);
 pub(super) struct Max(Vec<f64>);
 
 impl Fold for Min {
-    fn first(column: Column, context: &Context<'_>) -> Result<Self, EvalError> {
-        context.ignored(&column);
-        Ok(Self(column.floats))
+    fn first(series: Series, context: &Context<'_>) -> Self {
+        context.ignored(&series.column);
+        Self(series.column.floats)
     }
 
-    fn add(&mut self, column: &Column, context: &Context<'_>) -> Result<(), EvalError> {
-        context.ignored(column);
-        choose(&mut self.0, column, |best, value| best > value);
-        Ok(())
+    fn add(&mut self, series: &Series, context: &Context<'_>) {
+        context.ignored(&series.column);
+        choose(&mut self.0, &series.column, |best, value| best > value);
     }
 
-    fn finish(self, _: &Context<'_>) -> Result<Column, EvalError> {
-        Ok(numbers(self.0))
+    fn finish(self, _: &Context<'_>) -> Column {
+        numbers(self.0)
     }
 }
 
 impl Fold for Max {
-    fn first(column: Column, context: &Context<'_>) -> Result<Self, EvalError> {
-        context.ignored(&column);
-        Ok(Self(column.floats))
+    fn first(series: Series, context: &Context<'_>) -> Self {
+        context.ignored(&series.column);
+        Self(series.column.floats)
     }
 
-    fn add(&mut self, column: &Column, context: &Context<'_>) -> Result<(), EvalError> {
-        context.ignored(column);
-        choose(&mut self.0, column, |best, value| best < value);
-        Ok(())
+    fn add(&mut self, series: &Series, context: &Context<'_>) {
+        context.ignored(&series.column);
+        choose(&mut self.0, &series.column, |best, value| best < value);
     }
 
-    fn finish(self, _: &Context<'_>) -> Result<Column, EvalError> {
-        Ok(numbers(self.0))
+    fn finish(self, _: &Context<'_>) -> Column {
+        numbers(self.0)
     }
 }
 

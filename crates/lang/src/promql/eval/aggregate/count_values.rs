@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::EvalError;
 use super::super::column::{Column, Rows, Series};
-use super::super::evaluator::{Evaluator, not_built};
+use super::super::evaluator::Evaluator;
 use super::Grouping;
 use crate::model::number::format_f;
 use crate::model::{LabelMap, Labels, METRIC_NAME};
@@ -36,9 +36,6 @@ pub(super) fn rows<'e>(ev: Evaluator<'e>, aggregate: &'e Aggregate) -> Result<Ro
     for series in ev.rows(&aggregate.expr)? {
         let mut series = series?;
         ev.settle(&mut series);
-        if !series.column.histograms.is_empty() {
-            return Err(not_built(&"count_values of histograms", aggregate.at.0));
-        }
         counts.add(&series);
         let held = counts.results.len().saturating_mul(ev.steps.count);
         ev.check_held(held, aggregate.at.0)?;
@@ -84,22 +81,37 @@ impl Counts<'_> {
                 _ => self.result(base, bits),
             };
             last = Some((bits, result));
-            let count = &mut self.results[result].floats[step];
-            *count = if is_stale(*count) { 1.0 } else { *count + 1.0 };
+            self.count(result, step);
         }
+        for (step, histogram) in series.column.histograms.iter().enumerate() {
+            if let Some(histogram) = histogram {
+                let result = self.new_result(base, &histogram.to_string());
+                self.count(result, step);
+            }
+        }
+    }
+
+    fn count(&mut self, result: usize, step: usize) {
+        let count = &mut self.results[result].floats[step];
+        *count = if is_stale(*count) { 1.0 } else { *count + 1.0 };
     }
 
     fn result(&mut self, base: usize, bits: u64) -> usize {
         if let Some(result) = self.known.get(&(base, bits)) {
             return *result;
         }
+        let result = self.new_result(base, &format_f(f64::from_bits(bits)));
+        self.known.insert((base, bits), result);
+        result
+    }
+
+    fn new_result(&mut self, base: usize, value: &str) -> usize {
         let (group, ()) = self.bases.get_index(base).expect("invariant: inserted");
-        let labels = self.labels(group, &format_f(f64::from_bits(bits)));
+        let labels = self.labels(group, value);
         let steps = self.steps;
         let entry = self.results.entry(labels);
         let result = entry.index();
         entry.or_insert_with(|| Column::absent(steps));
-        self.known.insert((base, bits), result);
         result
     }
 

@@ -19,11 +19,15 @@ pub(super) struct Context<'e> {
 }
 
 impl Context<'_> {
+    pub(super) fn note(&self, severity: Severity, message: impl Into<String>) {
+        self.shared.note(severity, message, self.span);
+    }
+
     /// Notes that an aggregation of numbers met a histogram.
     pub(super) fn ignored(&self, column: &Column) {
         if column.histograms.iter().any(Option::is_some) {
             let message = format!("ignored histogram in {} aggregation", self.name);
-            self.shared.note(Severity::Info, message, self.span);
+            self.note(Severity::Info, message);
         }
     }
 }
@@ -31,11 +35,11 @@ impl Context<'_> {
 /// The state of a group over all steps.
 pub(super) trait Fold: Sized {
     /// The state after the first series of a group.
-    fn first(column: Column, context: &Context<'_>) -> Result<Self, EvalError>;
+    fn first(series: Series, context: &Context<'_>) -> Self;
     /// Takes in another series.
-    fn add(&mut self, column: &Column, context: &Context<'_>) -> Result<(), EvalError>;
+    fn add(&mut self, series: &Series, context: &Context<'_>);
     /// The values of the group.
-    fn finish(self, context: &Context<'_>) -> Result<Column, EvalError>;
+    fn finish(self, context: &Context<'_>) -> Column;
 }
 
 /// The groups in the order in which they first came.
@@ -58,25 +62,26 @@ pub(super) fn fold<'e, F: Fold + 'e>(
         ev.settle(&mut series);
         match groups.entry(grouping.group(&series.labels)) {
             indexmap::map::Entry::Vacant(entry) => {
-                entry.insert((F::first(series.column, &context)?, series.drop_name));
+                let drop_name = series.drop_name;
+                entry.insert((F::first(series, &context), drop_name));
                 let held = groups.len().saturating_mul(ev.steps.count);
                 ev.check_held(held, aggregate.at.0)?;
             }
             indexmap::map::Entry::Occupied(mut entry) => {
                 let (group, drop_name) = entry.get_mut();
-                group.add(&series.column, &context)?;
+                group.add(&series, &context);
                 *drop_name |= series.drop_name;
             }
         }
     }
-    let rows = groups.into_iter().map(move |(labels, (group, drop_name))| {
-        Ok(Series {
+    let rows = groups
+        .into_iter()
+        .map(move |(labels, (group, drop_name))| Series {
             labels,
             drop_name,
-            column: group.finish(&context)?,
-        })
-    });
-    Ok(Box::new(rows.filter(
-        |series| !matches!(series, Ok(s) if s.column.is_empty()),
-    )))
+            column: group.finish(&context),
+        });
+    Ok(Box::new(
+        rows.filter(|series| !series.column.is_empty()).map(Ok),
+    ))
 }

@@ -6,6 +6,7 @@
 mod count;
 mod count_values;
 mod fold;
+mod histograms;
 mod limit;
 mod quantile;
 mod rank;

@@ -1,7 +1,6 @@
 //! `stddev` and `stdvar`, by Welford's method as upstream has it.
 
-use super::super::EvalError;
-use super::super::column::Column;
+use super::super::column::{Column, Series};
 use super::fold::{Context, Fold};
 use crate::promql::store::{is_stale, stale};
 
@@ -14,20 +13,20 @@ pub(super) struct Variance {
 }
 
 impl Fold for Variance {
-    fn first(column: Column, context: &Context<'_>) -> Result<Self, EvalError> {
-        let steps = column.floats.len();
+    fn first(series: Series, context: &Context<'_>) -> Self {
+        let steps = series.column.floats.len();
         let mut variance = Self {
             means: vec![0.0; steps],
             squares: vec![stale(); steps],
             counts: vec![0.0; steps],
         };
-        variance.add(&column, context)?;
-        Ok(variance)
+        variance.add(&series, context);
+        variance
     }
 
-    fn add(&mut self, column: &Column, context: &Context<'_>) -> Result<(), EvalError> {
-        context.ignored(column);
-        for (step, &value) in column.floats.iter().enumerate() {
+    fn add(&mut self, series: &Series, context: &Context<'_>) {
+        context.ignored(&series.column);
+        for (step, &value) in series.column.floats.iter().enumerate() {
             if is_stale(value) {
                 continue;
             }
@@ -42,19 +41,18 @@ impl Fold for Variance {
             self.means[step] += delta / self.counts[step];
             self.squares[step] += delta * (value - self.means[step]);
         }
-        Ok(())
     }
 
-    fn finish(mut self, _: &Context<'_>) -> Result<Column, EvalError> {
+    fn finish(mut self, _: &Context<'_>) -> Column {
         for (square, count) in self.squares.iter_mut().zip(&self.counts) {
             if !is_stale(*square) {
                 *square /= count;
             }
         }
-        Ok(Column {
+        Column {
             floats: self.squares,
             histograms: Vec::new(),
-        })
+        }
     }
 }
 
@@ -62,21 +60,21 @@ impl Fold for Variance {
 pub(super) struct Deviation(Variance);
 
 impl Fold for Deviation {
-    fn first(column: Column, context: &Context<'_>) -> Result<Self, EvalError> {
-        Variance::first(column, context).map(Self)
+    fn first(series: Series, context: &Context<'_>) -> Self {
+        Self(Variance::first(series, context))
     }
 
-    fn add(&mut self, column: &Column, context: &Context<'_>) -> Result<(), EvalError> {
-        self.0.add(column, context)
+    fn add(&mut self, series: &Series, context: &Context<'_>) {
+        self.0.add(series, context);
     }
 
-    fn finish(self, context: &Context<'_>) -> Result<Column, EvalError> {
-        let mut column = self.0.finish(context)?;
+    fn finish(self, context: &Context<'_>) -> Column {
+        let mut column = self.0.finish(context);
         for value in &mut column.floats {
             if !is_stale(*value) {
                 *value = value.sqrt();
             }
         }
-        Ok(column)
+        column
     }
 }

@@ -1,10 +1,9 @@
 //! `sum` and `avg`.
 
-use super::super::EvalError;
-use super::super::column::Column;
-use super::super::evaluator::not_built;
+use super::super::column::{Column, Series};
 use super::super::kahan;
 use super::fold::{Context, Fold};
+use super::histograms::{Cells, Goal};
 use crate::promql::store::is_stale;
 
 /// A sum at each step, with the digits that it lost. A group of one series takes no more memory than the
@@ -13,44 +12,58 @@ pub(super) struct Sum {
     sums: Vec<f64>,
     /// Empty until there are two series.
     lost: Vec<f64>,
+    cells: Cells,
 }
 
 impl Fold for Sum {
-    fn first(column: Column, context: &Context<'_>) -> Result<Self, EvalError> {
-        refuse_histograms(&column, context)?;
-        Ok(Self {
-            sums: column.floats,
+    fn first(mut series: Series, context: &Context<'_>) -> Self {
+        let mut sum = Self {
+            sums: std::mem::take(&mut series.column.floats),
             lost: Vec::new(),
-        })
+            cells: Cells::default(),
+        };
+        sum.cells.add_all(&sum.sums, &series, Goal::Sum, context);
+        sum
     }
 
-    fn add(&mut self, column: &Column, context: &Context<'_>) -> Result<(), EvalError> {
-        refuse_histograms(column, context)?;
+    fn add(&mut self, series: &Series, context: &Context<'_>) {
         self.lost.resize(self.sums.len(), 0.0);
-        let sums = self.sums.iter_mut().zip(&mut self.lost);
-        for ((sum, lost), &value) in sums.zip(&column.floats) {
-            let (total, rest) = kahan::add(value, *sum, *lost);
-            let is_first = is_stale(*sum);
-            let is_absent = is_stale(value);
-            *lost = if is_first | is_absent { *lost } else { rest };
-            let total = if is_first { value } else { total };
-            *sum = if is_absent { *sum } else { total };
+        let column = &series.column;
+        if self.cells.is_empty() {
+            let sums = self.sums.iter_mut().zip(&mut self.lost);
+            for ((sum, lost), &value) in sums.zip(&column.floats) {
+                add(sum, lost, value);
+            }
+        } else {
+            for (step, &value) in column.floats.iter().enumerate() {
+                if !self.cells.is_spoiled(step) {
+                    add(&mut self.sums[step], &mut self.lost[step], value);
+                }
+            }
         }
-        Ok(())
+        self.cells.add_all(&self.sums, series, Goal::Sum, context);
     }
 
-    fn finish(mut self, _: &Context<'_>) -> Result<Column, EvalError> {
+    fn finish(mut self, context: &Context<'_>) -> Column {
         self.lost.resize(self.sums.len(), 0.0);
         for (sum, lost) in self.sums.iter_mut().zip(&self.lost) {
             if !is_stale(*sum) {
                 *sum += lost;
             }
         }
-        Ok(Column {
-            floats: self.sums,
-            histograms: Vec::new(),
-        })
+        self.cells.finish(self.sums, Goal::Sum, context)
     }
+}
+
+/// Adds a value, if there is one; the first one is the sum.
+#[inline]
+fn add(sum: &mut f64, lost: &mut f64, value: f64) {
+    let (total, rest) = kahan::add(value, *sum, *lost);
+    let is_first = is_stale(*sum);
+    let is_absent = is_stale(value);
+    *lost = if is_first | is_absent { *lost } else { rest };
+    let total = if is_first { value } else { total };
+    *sum = if is_absent { *sum } else { total };
 }
 
 /// A mean at each step: of the sum as long as that is finite, else kept as a running mean.
@@ -62,24 +75,26 @@ pub(super) struct Avg {
     counts: Vec<f64>,
     /// Where the sum would be infinite; empty where it never was.
     running: Vec<bool>,
+    cells: Cells,
 }
 
 impl Fold for Avg {
-    fn first(column: Column, context: &Context<'_>) -> Result<Self, EvalError> {
-        refuse_histograms(&column, context)?;
-        Ok(Self {
-            sums: column.floats,
+    fn first(mut series: Series, context: &Context<'_>) -> Self {
+        let mut avg = Self {
+            sums: std::mem::take(&mut series.column.floats),
             lost: Vec::new(),
             counts: Vec::new(),
             running: Vec::new(),
-        })
+            cells: Cells::default(),
+        };
+        avg.cells.add_all(&avg.sums, &series, Goal::Mean, context);
+        avg
     }
 
-    fn add(&mut self, column: &Column, context: &Context<'_>) -> Result<(), EvalError> {
-        refuse_histograms(column, context)?;
+    fn add(&mut self, series: &Series, context: &Context<'_>) {
         self.grow();
-        for (step, &value) in column.floats.iter().enumerate() {
-            if is_stale(value) {
+        for (step, &value) in series.column.floats.iter().enumerate() {
+            if is_stale(value) || self.cells.is_spoiled(step) {
                 continue;
             }
             let sum = self.sums[step];
@@ -97,10 +112,10 @@ impl Fold for Avg {
                 self.lost[step] = lost;
             }
         }
-        Ok(())
+        self.cells.add_all(&self.sums, series, Goal::Mean, context);
     }
 
-    fn finish(mut self, _: &Context<'_>) -> Result<Column, EvalError> {
+    fn finish(mut self, context: &Context<'_>) -> Column {
         self.grow();
         for (step, sum) in self.sums.iter_mut().enumerate() {
             if is_stale(*sum) {
@@ -113,10 +128,7 @@ impl Fold for Avg {
                 *sum / count + lost / count
             };
         }
-        Ok(Column {
-            floats: self.sums,
-            histograms: Vec::new(),
-        })
+        self.cells.finish(self.sums, Goal::Mean, context)
     }
 }
 
@@ -151,13 +163,5 @@ impl Avg {
         );
         self.sums[step] = mean;
         self.lost[step] = rest;
-    }
-}
-
-fn refuse_histograms(column: &Column, context: &Context<'_>) -> Result<(), EvalError> {
-    if column.histograms.is_empty() {
-        Ok(())
-    } else {
-        Err(not_built(&"arithmetic of histograms", context.span))
     }
 }

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::super::EvalError;
 use super::super::annotation::Severity;
 use super::super::column::Column;
-use super::super::evaluator::{Shared, not_built};
+use super::super::evaluator::Shared;
 use super::bits::{Bits, both};
 use crate::model::Span;
-use crate::model::histogram::Histogram;
+use crate::model::histogram::{self, Histogram, ResetHint};
 use crate::promql::ast::BinaryOp;
 use crate::promql::store::{is_stale, stale};
 
@@ -72,15 +71,11 @@ enum Outcome {
 impl Rule<'_> {
     /// Applies the operator to `own` and `other`, where both have a value, into `own`. The steps at which
     /// the operands went together, whether or not a comparison let the value pass, are put into `met`.
-    pub(super) fn combine(
-        &self,
-        own: &mut Column,
-        other: &Column,
-        met: Option<&mut Bits>,
-    ) -> Result<(), EvalError> {
+    pub(super) fn combine(&self, own: &mut Column, other: &Column, met: Option<&mut Bits>) {
         let only_numbers = own.histograms.is_empty() && other.histograms.is_empty();
         if !only_numbers || is_trim(self.op) {
-            return self.mixed(own, other, met);
+            self.mixed(own, other, met);
+            return;
         }
         if let Some(met) = met {
             let (a, b) = (&own.floats, &other.floats);
@@ -93,15 +88,9 @@ impl Rule<'_> {
             &mut own.floats,
             &other.floats,
         );
-        Ok(())
     }
 
-    fn mixed(
-        &self,
-        own: &mut Column,
-        other: &Column,
-        mut met: Option<&mut Bits>,
-    ) -> Result<(), EvalError> {
+    fn mixed(&self, own: &mut Column, other: &Column, mut met: Option<&mut Bits>) {
         for step in 0..own.floats.len() {
             let (a, b) = (Operand::of(own, step), Operand::of(other, step));
             let (Some(a), Some(b)) = (a, b) else {
@@ -109,7 +98,7 @@ impl Rule<'_> {
                 continue;
             };
             let (left, right) = if self.swapped { (b, a) } else { (a, b) };
-            let outcome = self.outcome(left, right)?;
+            let outcome = self.outcome(left, right);
             if !matches!(outcome, Outcome::Refused)
                 && let Some(met) = &mut met
             {
@@ -129,44 +118,110 @@ impl Rule<'_> {
                 (Outcome::Histogram(histogram), _) => own.set_histogram(step, histogram),
             }
         }
-        Ok(())
     }
 
-    fn outcome(&self, left: Operand<'_>, right: Operand<'_>) -> Result<Outcome, EvalError> {
+    fn outcome(&self, left: Operand<'_>, right: Operand<'_>) -> Outcome {
         use Operand::{Float, Histogram};
         if let (Float(mut value), Float(other)) = (left, right)
             && !is_trim(self.op)
         {
             if self.op.is_comparison() {
-                return Ok(Outcome::Test(holds(self.op, value, other)));
+                return Outcome::Test(holds(self.op, value, other));
             }
             let value = std::slice::from_mut(&mut value);
             numbers(self.op, Keep::Own, false, value, &[other]);
-            return Ok(Outcome::Float(value[0]));
+            return Outcome::Float(value[0]);
         }
         match (left, right, self.op) {
-            (Float(_), Histogram(_), BinaryOp::Mul)
-            | (
-                Histogram(_),
-                Float(_),
-                BinaryOp::Mul | BinaryOp::Div | BinaryOp::TrimUpper | BinaryOp::TrimLower,
-            )
-            | (
-                Histogram(_),
-                Histogram(_),
-                BinaryOp::Add | BinaryOp::Sub | BinaryOp::Equal | BinaryOp::NotEqual,
-            ) => Err(not_built(&"arithmetic of histograms", self.span)),
+            (Float(factor), Histogram(histogram), BinaryOp::Mul)
+            | (Histogram(histogram), Float(factor), BinaryOp::Mul) => {
+                changed(histogram, |histogram| histogram.mul(factor))
+            }
+            (Histogram(histogram), Float(divisor), BinaryOp::Div) => {
+                changed(histogram, |histogram| histogram.div(divisor))
+            }
+            (Histogram(histogram), Float(at), BinaryOp::TrimUpper) => {
+                trimmed(histogram, at, histogram::Keep::Below)
+            }
+            (Histogram(histogram), Float(at), BinaryOp::TrimLower) => {
+                trimmed(histogram, at, histogram::Keep::Above)
+            }
+            (Histogram(left), Histogram(right), BinaryOp::Add | BinaryOp::Sub) => {
+                self.sum(left, right)
+            }
+            (Histogram(left), Histogram(right), BinaryOp::Equal) => {
+                Outcome::Test(left.equals(right))
+            }
+            (Histogram(left), Histogram(right), BinaryOp::NotEqual) => {
+                Outcome::Test(!left.equals(right))
+            }
             _ => {
                 let op = self.op.as_str();
                 let (left, right) = (left.kind(), right.kind());
-                let message = format!(
-                    "incompatible sample types encountered for binary operator \"{op}\": {left} {op} {right}"
+                self.note(
+                    Severity::Info,
+                    format!(
+                        "incompatible sample types encountered for binary operator \"{op}\": \
+                         {left} {op} {right}"
+                    ),
                 );
-                self.shared.note(Severity::Info, message, self.span);
-                Ok(Outcome::Refused)
+                Outcome::Refused
             }
         }
     }
+
+    /// The sum or difference of histograms. Where one says that there was a reset before and the other
+    /// that there was none, there is no result.
+    fn sum(&self, left: &Histogram, right: &Histogram) -> Outcome {
+        let mut result = left.clone();
+        let (merged, name) = if self.op == BinaryOp::Add {
+            (result.add(right), "addition")
+        } else {
+            let merged = result.sub(right);
+            result.reset_hint = ResetHint::Gauge;
+            (merged, "subtraction")
+        };
+        let Ok(merged) = merged else {
+            let op = self.op.as_str();
+            self.note(
+                Severity::Warning,
+                format!("incompatible bucket layout encountered for binary operator {op}"),
+            );
+            return Outcome::Refused;
+        };
+        if merged.reset_collision {
+            self.note(
+                Severity::Warning,
+                format!("conflicting counter resets during histogram {name}"),
+            );
+            return Outcome::Refused;
+        }
+        if merged.bounds_reconciled {
+            self.note(
+                Severity::Info,
+                format!("mismatched custom buckets were reconciled during {name}"),
+            );
+        }
+        result.compact(0);
+        Outcome::Histogram(Arc::new(result))
+    }
+
+    fn note(&self, severity: Severity, message: String) {
+        self.shared.note(severity, message, self.span);
+    }
+}
+
+fn changed(histogram: &Histogram, change: impl FnOnce(&mut Histogram)) -> Outcome {
+    let mut result = histogram.clone();
+    change(&mut result);
+    result.compact(0);
+    Outcome::Histogram(Arc::new(result))
+}
+
+fn trimmed(histogram: &Histogram, at: f64, keep: histogram::Keep) -> Outcome {
+    let mut result = histogram.clone();
+    result.trim(at, keep);
+    Outcome::Histogram(Arc::new(result))
 }
 
 const fn is_trim(op: BinaryOp) -> bool {

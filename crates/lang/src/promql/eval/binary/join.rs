@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use super::super::EvalError;
 use super::super::column::{Column, Rows, Series};
 use super::super::evaluator::Evaluator;
+use super::super::names::without_name;
 use super::bits::Bits;
 use super::changes_meaning;
 use super::element::{Keep, Rule};
@@ -86,7 +87,7 @@ impl<'e> Namer<'e> {
         let drops_name = changes_meaning(self.binary.op) || (self.binary.return_bool && !delayed);
         let mut labels = many.clone();
         if drops_name {
-            labels = self.ev.without_name(&labels);
+            labels = without_name(&labels);
         }
         let Some(matching) = self.matching else {
             return labels;
@@ -362,7 +363,7 @@ impl Join<'_> {
             Partner::Filler(column) => (signature, column),
         };
         let mut here = Bits::default();
-        self.rule.combine(&mut column, other, Some(&mut here))?;
+        self.rule.combine(&mut column, other, Some(&mut here));
         if here.is_empty() {
             return Ok(());
         }

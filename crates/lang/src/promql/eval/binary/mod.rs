@@ -62,7 +62,7 @@ fn with_numbers<'e>(
     };
     let rows = ev.rows(vector)?.map(move |series| {
         let mut series = series?;
-        rule.combine(&mut series.column, &numbers, None)?;
+        rule.combine(&mut series.column, &numbers, None);
         series.drop_name |= drops_name;
         Ok(series)
     });
