@@ -5,6 +5,12 @@
 //! `PROMQLTEST_ONLY=functions` runs the files whose name contains that, and shows all their failures:
 //! `PROMQLTEST_ONLY=functions cargo test -p stentor-lang --test promql -- --nocapture`
 
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests say what they skip and stop at what they do not expect"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -6,6 +6,7 @@
 
 mod answer;
 mod until;
+mod writes;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use crate::notify::{Route, Routing};
 use crate::receiver::{Outcome, Receiver};
 use crate::rulefile::RuleGroup;
 use until::Until;
+use writes::Writes;
 
 /// The name of the one data source: the series in memory.
 const DATASOURCE: &str = "replay";
@@ -93,6 +95,7 @@ pub struct RuleError {
 pub struct Run {
     engine: Engine,
     store: MemoryStore,
+    writes: Writes,
     groups: Vec<Arc<RuleGroup>>,
     options: Options,
     now: Timestamp,
@@ -126,6 +129,7 @@ impl Run {
         Self {
             engine,
             store,
+            writes: Writes::default(),
             groups,
             now: options.start,
             options,
@@ -244,21 +248,45 @@ impl Run {
         }
     }
 
-    fn note(&mut self, event: &Event) {
-        if let Event::Evaluated {
-            group,
-            rule,
-            error: Some(error),
-            ..
-        } = event
-        {
+    fn write(&mut self, written: &Written) {
+        if let Err(error) = self.writes.add(&mut self.store, written, self.now) {
             self.errors.push(RuleError {
-                group: Arc::clone(group),
-                rule: Arc::clone(rule),
+                group: Arc::clone(&written.group),
+                rule: Arc::clone(&written.rule),
                 at: self.now,
                 message: error.to_string(),
             });
         }
+    }
+
+    /// Keeps the errors of rules. On promtool's schedule more alerts than a rule may have are one, as
+    /// they are to Prometheus.
+    fn note(&mut self, event: &Event) {
+        let Event::Evaluated {
+            group,
+            rule,
+            error,
+            over_limit,
+            ..
+        } = event
+        else {
+            return;
+        };
+        let promtool = matches!(self.options.schedule, Schedule::Promtool { .. });
+        let message = match (error, over_limit) {
+            (Some(error), _) => error.to_string(),
+            (None, Some((left_out, limit))) if promtool => {
+                let all = limit + left_out;
+                format!("exceeded limit of {limit} with {all} alerts")
+            }
+            (None, _) => return,
+        };
+        self.errors.push(RuleError {
+            group: Arc::clone(group),
+            rule: Arc::clone(rule),
+            at: self.now,
+            message,
+        });
     }
 }
 
@@ -294,15 +322,5 @@ fn setup(groups: &[Arc<RuleGroup>], options: &Options) -> Setup {
     }
 }
 
-impl Run {
-    /// Adds what a rule wrote. What a store refuses is the rule's error, as in Prometheus: another
-    /// value at the same time, or a sample from before the newest.
-    fn write(&mut self, written: &Written) {
-        for (index, labels) in written.shape.series.iter().enumerate() {
-            match written.histograms.get(index).cloned().flatten() {
-                Some(histogram) => self.store.push_histogram(labels, written.at, histogram),
-                None => self.store.push(labels, written.at, written.values[index]),
-            }
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -105,6 +105,15 @@ impl Columns {
         }
     }
 
+    fn into_buffer(self) -> SampleBuffer {
+        SampleBuffer {
+            times: self.times.as_slice().to_vec(),
+            values: self.values,
+            histograms: self.histograms,
+            starts: self.starts,
+        }
+    }
+
     /// The index of the sample at a time, made if it is not there.
     fn place(&mut self, at: i64) -> usize {
         let times = self.times.as_slice();
@@ -240,6 +249,17 @@ impl MemoryStore {
             histograms: samples.histograms,
             starts: samples.starts,
         };
+    }
+
+    /// Takes in the series of another store, as [`insert`](Self::insert) does.
+    pub fn merge(&mut self, other: Self) {
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
+        for (labels, columns) in other.series {
+            self.insert(&labels, columns.into_buffer());
+        }
     }
 
     /// All series with their samples, in the order in which they came.
@@ -397,13 +417,7 @@ fn in_order(samples: SampleBuffer) -> SampleBuffer {
 
 /// The samples that are there, and those that come after or between them.
 fn join(there: &mut Columns, mut new: SampleBuffer) -> SampleBuffer {
-    let there = std::mem::take(there);
-    let mut all = SampleBuffer {
-        times: there.times.as_slice().to_vec(),
-        values: there.values,
-        histograms: there.histograms,
-        starts: there.starts,
-    };
+    let mut all = std::mem::take(there).into_buffer();
     if !all.histograms.is_empty() || !new.histograms.is_empty() {
         all.histograms.resize(all.times.len(), None);
         new.histograms.resize(new.times.len(), None);
@@ -421,6 +435,8 @@ fn join(there: &mut Columns, mut new: SampleBuffer) -> SampleBuffer {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use expect_test::{Expect, expect};
 
     use super::*;
@@ -451,7 +467,7 @@ mod tests {
             let mut buffer = SampleBuffer::default();
             let samples = store.samples(series.id, from, to, &mut buffer);
             let pairs: Vec<_> = samples.times.iter().zip(samples.values).collect();
-            shown += &format!("{} {pairs:?}\n", series.labels);
+            let _ = writeln!(shown, "{} {pairs:?}", series.labels);
         }
         expected.assert_eq(&shown);
     }

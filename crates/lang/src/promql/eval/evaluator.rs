@@ -75,7 +75,7 @@ pub(super) fn range(
             vec![ev.range_series(series)]
         }
         ValueType::Vector => {
-            let whole = ev.merge_final(ev.collect(expr)?, expr.span())?;
+            let whole = ev.finish(ev.collect(expr)?, expr.span())?;
             let mut all: Vec<_> = whole.into_iter().map(|s| ev.range_series(s)).collect();
             all.sort_by(|a, b| a.labels.cmp(&b.labels));
             all
@@ -284,10 +284,18 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Drops the names that are still to be dropped, and puts together what then has the same labels.
-    fn merge_final(&self, mut all: Vec<Series>, span: Span) -> Result<Vec<Series>, EvalError> {
-        for series in &mut all {
-            series.labels = self.final_labels(series);
+    /// Drops the names that are still to be dropped, at the end of the query, and puts together what then
+    /// has the same labels.
+    ///
+    /// # Errors
+    /// See [`Self::merge`].
+    pub(super) fn finish(
+        &self,
+        mut all: Vec<Series>,
+        span: Span,
+    ) -> Result<Vec<Series>, EvalError> {
+        for series in all.iter_mut().filter(|series| series.drop_name) {
+            series.labels = names::without_name(&series.labels);
             series.drop_name = false;
         }
         self.merge(all, span)
@@ -313,28 +321,24 @@ impl<'a> Evaluator<'a> {
 
     fn vector_at(&self, expr: &Expr, at: Timestamp) -> Result<Vec<VectorSample>, EvalError> {
         let mut samples = Vec::new();
-        for series in self.merge_final(self.collect(expr)?, expr.span())? {
+        for series in self.finish(self.collect(expr)?, expr.span())? {
             let value = match series.column.histogram(0) {
                 Some(histogram) => SampleValue::Histogram(histogram.clone()),
                 None if is_stale(series.column.floats[0]) => continue,
                 None => SampleValue::Float(series.column.floats[0]),
             };
-            let labels = self.final_labels(&series);
-            samples.push(VectorSample { labels, at, value });
+            samples.push(VectorSample {
+                labels: series.labels,
+                at,
+                value,
+            });
         }
         Ok(samples)
     }
 
-    fn final_labels(&self, series: &Series) -> Labels {
-        if series.drop_name {
-            names::without_name(&series.labels)
-        } else {
-            series.labels.clone()
-        }
-    }
-
+    /// A series as the answer has it.
     pub(super) fn range_series(&self, series: Series) -> RangeSeries {
-        let labels = self.final_labels(&series);
+        let labels = series.labels;
         let at = |index| Timestamp::from_millis(self.steps.at(index));
         let column = series.column;
         let floats = column.floats.iter().enumerate();

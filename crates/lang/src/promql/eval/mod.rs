@@ -13,6 +13,7 @@ mod duration;
 mod evaluator;
 mod names;
 mod quantile;
+mod quantile_classic;
 mod select;
 mod unary;
 mod value;

@@ -56,7 +56,7 @@ impl Sequence {
                 previous = histogram;
             }
             if let Some(offset) = offset {
-                samples.starts.push(start_time(at, offset));
+                samples.starts.push(start_time(at, offset.as_ref()));
             }
         }
         samples
@@ -65,9 +65,9 @@ impl Sequence {
 
 /// Zero where none is known.
 #[expect(clippy::cast_possible_truncation, reason = "was whole milliseconds")]
-fn start_time(at: Timestamp, offset: Option<Entry>) -> i64 {
+fn start_time(at: Timestamp, offset: Option<&Entry>) -> i64 {
     match offset {
-        Some(Entry::Float(offset)) => (at + Duration::from_millis(offset as i64)).millis(),
+        Some(Entry::Float(offset)) => (at + Duration::from_millis(*offset as i64)).millis(),
         _ => 0,
     }
 }

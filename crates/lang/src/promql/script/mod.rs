@@ -93,18 +93,10 @@ pub struct Expected {
     pub ordered: bool,
     /// It must fail, with that error.
     pub fail: Option<TextMatch>,
-    /// Each of them must be among the warnings, and each warning must match one of them.
-    pub warn: Vec<TextMatch>,
-    /// The same for hints.
-    pub info: Vec<TextMatch>,
-    /// There must be no warning.
-    pub no_warn: bool,
-    /// There must be no hint.
-    pub no_info: bool,
-    /// There must be some warning (`eval_warn`).
-    pub any_warn: bool,
-    /// There must be some hint (`eval_info`).
-    pub any_info: bool,
+    /// What is noticed without failing, and is probably wrong.
+    pub warnings: Noticed,
+    /// What is noticed without failing, as a hint.
+    pub infos: Noticed,
     /// `expect range vector`: the times of the points are written out.
     pub range_vector: bool,
     /// `expect string`
@@ -113,6 +105,17 @@ pub struct Expected {
     pub scalar: Option<f64>,
     /// The result has these series, in this order.
     pub series: LabelMap<Sequence>,
+}
+
+/// What is expected of the annotations of one severity.
+#[derive(Debug, Clone, Default)]
+pub struct Noticed {
+    /// Each of them must be among the annotations, and each annotation must match one of them.
+    pub texts: Vec<TextMatch>,
+    /// There must be some (`eval_warn`).
+    pub some: bool,
+    /// There must be none (`expect no_warn`).
+    pub none: bool,
 }
 
 /// Which texts are meant.

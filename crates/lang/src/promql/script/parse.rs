@@ -244,8 +244,8 @@ fn eval(line: Line<'_>, lines: &mut Lines<'_>, patterns: &Patterns) -> Read<Eval
     match mode {
         Some("ordered") => expected.ordered = true,
         Some("fail") => expected.fail = Some(TextMatch::Any),
-        Some("warn") => expected.any_warn = true,
-        Some("info") => expected.any_info = true,
+        Some("warn") => expected.warnings.some = true,
+        Some("info") => expected.infos.some = true,
         _ => {}
     }
     let text = text.unwrap_or_default();
@@ -255,106 +255,135 @@ fn eval(line: Line<'_>, lines: &mut Lines<'_>, patterns: &Patterns) -> Read<Eval
         Err(errors) if errors[0].code == promql::NOT_UTF8 => Err(errors[0].message.clone()),
         Err(errors) => return Err(line.lift(line.text.len() - text.len(), errors)),
     };
-    let mut eval = Eval {
+    let eval = Eval {
         text: text.to_owned(),
         expr,
         when,
         points,
         expected,
     };
-    let legacy_fail = mode == Some("fail");
+    let mut reader = Expectations {
+        eval,
+        legacy_fail: mode == Some("fail"),
+        expected_failures: 0,
+        patterns,
+    };
     while let Some(line) = lines.next_of_block() {
-        if expectation(&mut eval, line, legacy_fail, patterns)?.is_break() {
+        if reader.take(line)?.is_break() {
             break;
         }
     }
-    Ok(eval)
+    Ok(reader.eval)
 }
 
-/// Takes one line of what is expected; some must be the last.
-fn expectation(
-    eval: &mut Eval,
-    line: Line<'_>,
+/// Reads the lines below an `eval`.
+#[derive(Debug)]
+struct Expectations<'p> {
+    eval: Eval,
+    /// It is an `eval_fail`, which has lines of its own.
     legacy_fail: bool,
-    patterns: &Patterns,
-) -> Read<ControlFlow<()>> {
-    let text = line.text;
-    let expected = &mut eval.expected;
-    if let (true, Some(message)) = (legacy_fail, text.strip_prefix("expected_fail_message")) {
-        expected.fail = Some(TextMatch::Message(message.trim().to_owned()));
-        return Ok(ControlFlow::Break(()));
+    /// The `expect fail` lines so far.
+    expected_failures: usize,
+    patterns: &'p Patterns,
+}
+
+impl Expectations<'_> {
+    /// Takes one line; some must be the last.
+    fn take(&mut self, line: Line<'_>) -> Read<ControlFlow<()>> {
+        let text = line.text;
+        let expected = &mut self.eval.expected;
+        if self.legacy_fail {
+            if let Some(message) = text.strip_prefix("expected_fail_message") {
+                expected.fail = Some(TextMatch::Message(message.trim().to_owned()));
+                return Ok(ControlFlow::Break(()));
+            }
+            if let Some(pattern) = text.strip_prefix("expected_fail_regexp") {
+                expected.fail = Some(text_match(line, "regex", pattern)?);
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        if text.starts_with("expect range vector") {
+            self.range_vector(line)?;
+        } else if let Some(string) = text.strip_prefix("expect string") {
+            expected.string = Some(string_literal(line, string)?);
+        } else if text.split(' ').next() == Some("expect") {
+            self.expect(line)?;
+        } else if let Some(number) = number(text) {
+            expected.scalar = Some(number);
+            return Ok(ControlFlow::Break(()));
+        } else {
+            self.series(line)?;
+        }
+        Ok(ControlFlow::Continue(()))
     }
-    if let (true, Some(pattern)) = (legacy_fail, text.strip_prefix("expected_fail_regexp")) {
-        expected.fail = Some(text_match(line, "regex", pattern)?);
-        return Ok(ControlFlow::Break(()));
-    }
-    if text.starts_with("expect range vector") {
-        let parts = patterns.range_vector.captures(text).ok_or_else(|| {
-            line.error(format!("invalid range vector definition {}", quote(text)))
+
+    fn range_vector(&mut self, line: Line<'_>) -> Read<()> {
+        let parts = self.patterns.range_vector.captures(line.text);
+        let parts = parts.ok_or_else(|| {
+            line.error(format!(
+                "invalid range vector definition {}",
+                quote(line.text)
+            ))
         })?;
         let part = |index| parts.get(index).unwrap_or_default();
-        eval.points = bounds(line, part(1), part(2), part(3))?;
-        if matches!(eval.when, When::Instant(_)) {
-            eval.when = When::Instant(eval.points.1);
-        }
-        expected.range_vector = true;
-    } else if let Some(string) = text.strip_prefix("expect string") {
-        expected.string = Some(string_literal(line, string)?);
-    } else if text.split(' ').next() == Some("expect") {
-        expect(expected, line, patterns)?;
-    } else if let Some(number) = number(text) {
-        expected.scalar = Some(number);
-        return Ok(ControlFlow::Break(()));
-    } else {
+        let (start, end, step) = bounds(line, part(1), part(2), part(3))?;
+        self.eval.points = (start, end, step);
+        self.eval.when = match self.eval.when {
+            When::Instant(_) => When::Instant(end),
+            When::Range(..) => When::Range(start, end, step),
+        };
+        self.eval.expected.range_vector = true;
+        Ok(())
+    }
+
+    fn series(&mut self, line: Line<'_>) -> Read<()> {
         let Series { labels, values } =
-            notation::parse_series(text).map_err(|e| line.lift(0, e))?;
-        let instant = matches!(eval.when, When::Instant(_));
-        if values.len() > 1 && instant && !expected.range_vector {
+            notation::parse_series(line.text).map_err(|e| line.lift(0, e))?;
+        let is_instant = matches!(self.eval.when, When::Instant(_));
+        let expected = &mut self.eval.expected;
+        if values.len() > 1 && is_instant && !expected.range_vector {
             let message = "expecting multiple values in instant evaluation not allowed. consider using 'expect range vector' directive to enable a range vector result for an instant query";
             return Err(line.error(message));
         }
         expected.series.insert(labels, values);
+        Ok(())
     }
-    Ok(ControlFlow::Continue(()))
-}
 
-fn expect(expected: &mut Expected, line: Line<'_>, patterns: &Patterns) -> Read<()> {
-    let parts = patterns.expect.captures(line.text).ok_or_else(|| {
-        line.error(
-            "invalid expect statement, must match `expect <type> <match_type>: <string>` format",
-        )
-    })?;
-    let wanted = match parts.get(2) {
-        Some(kind) => text_match(line, kind, parts.get(3).unwrap_or_default())?,
-        None => TextMatch::Any,
-    };
-    match parts.get(1).unwrap_or_default() {
-        "ordered" => expected.ordered = true,
-        "warn" => expected.warn.push(wanted),
-        "info" => expected.info.push(wanted),
-        "no_warn" => expected.no_warn = true,
-        "no_info" => expected.no_info = true,
-        _ if matches!(
-            expected.fail,
-            Some(TextMatch::Message(_) | TextMatch::Regex(_))
-        ) =>
-        {
+    fn expect(&mut self, line: Line<'_>) -> Read<()> {
+        let parts = self.patterns.expect.captures(line.text).ok_or_else(|| {
+            line.error(
+                "invalid expect statement, must match `expect <type> <match_type>: <string>` format",
+            )
+        })?;
+        let wanted = match parts.get(2) {
+            Some(kind) => text_match(line, kind, parts.get(3).unwrap_or_default())?,
+            None => TextMatch::Any,
+        };
+        let expected = &mut self.eval.expected;
+        match parts.get(1).unwrap_or_default() {
+            "ordered" => expected.ordered = true,
+            "warn" => expected.warnings.texts.push(wanted),
+            "info" => expected.infos.texts.push(wanted),
+            "no_warn" => expected.warnings.none = true,
+            "no_info" => expected.infos.none = true,
+            _ => {
+                self.expected_failures += 1;
+                expected.fail = Some(wanted);
+            }
+        }
+        if self.expected_failures > 1 {
             let message = "invalid expect lines, multiple expect fail lines are not allowed";
             return Err(line.error(message));
         }
-        _ => expected.fail = Some(wanted),
-    }
-    for (some, none, name) in [
-        (!expected.info.is_empty(), expected.no_info, "info"),
-        (!expected.warn.is_empty(), expected.no_warn, "warn"),
-    ] {
-        if some && none {
-            return Err(line.error(format!(
-                "invalid expect lines, {name} and no_{name} cannot be used together"
-            )));
+        for (noticed, name) in [(&expected.infos, "info"), (&expected.warnings, "warn")] {
+            if noticed.none && !noticed.texts.is_empty() {
+                return Err(line.error(format!(
+                    "invalid expect lines, {name} and no_{name} cannot be used together"
+                )));
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 fn text_match(line: Line<'_>, kind: &str, text: &str) -> Read<TextMatch> {

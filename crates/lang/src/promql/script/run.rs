@@ -246,29 +246,17 @@ fn annotations(expected: &Expected, text: &str, found: &Annotations) -> Result<(
         let found = found.iter().filter(|a| a.severity == severity);
         found.map(|a| a.text(&source)).collect()
     };
-    let (warnings, infos) = (of(Severity::Warning), of(Severity::Info));
-    for (name, found, wanted, any, none) in [
-        (
-            "warning",
-            &warnings,
-            &expected.warn,
-            expected.any_warn,
-            expected.no_warn,
-        ),
-        (
-            "info",
-            &infos,
-            &expected.info,
-            expected.any_info,
-            expected.no_info,
-        ),
+    for (name, found, wanted) in [
+        ("warning", of(Severity::Warning), &expected.warnings),
+        ("info", of(Severity::Info), &expected.infos),
     ] {
-        if found.is_empty() && (any || !wanted.is_empty()) {
+        if found.is_empty() && (wanted.some || !wanted.texts.is_empty()) {
             return Err(format!("expected {name} annotations, but got none"));
         }
-        if none && !found.is_empty() {
+        if wanted.none && !found.is_empty() {
             return Err(format!("unexpected {name} annotations: {found:?}"));
         }
+        let wanted = &wanted.texts;
         if wanted.is_empty() {
             continue;
         }

@@ -1,9 +1,10 @@
 //! `sum` and `avg`.
 
 use super::super::column::{Column, Series};
-use super::super::kahan;
+
 use super::fold::{Context, Fold};
 use super::histograms::{Cells, Goal};
+use crate::model::number::kahan_add;
 use crate::promql::store::is_stale;
 
 /// A sum at each step, with the digits that it lost. A group of one series takes no more memory than the
@@ -58,7 +59,7 @@ impl Fold for Sum {
 /// Adds a value, if there is one; the first one is the sum.
 #[inline]
 fn add(sum: &mut f64, lost: &mut f64, value: f64) {
-    let (total, rest) = kahan::add(value, *sum, *lost);
+    let (total, rest) = kahan_add(value, *sum, *lost);
     let is_first = is_stale(*sum);
     let is_absent = is_stale(value);
     *lost = if is_first | is_absent { *lost } else { rest };
@@ -104,7 +105,7 @@ impl Fold for Avg {
                 continue;
             }
             self.counts[step] += 1.0;
-            let (total, lost) = kahan::add(value, sum, self.lost[step]);
+            let (total, lost) = kahan_add(value, sum, self.lost[step]);
             if total.is_infinite() || !self.running.is_empty() {
                 self.add_running(step, value);
             } else {
@@ -145,7 +146,7 @@ impl Avg {
         let (sum, lost) = (self.sums[step], self.lost[step]);
         let count = self.counts[step];
         if !self.running[step] {
-            let (total, rest) = kahan::add(value, sum, lost);
+            let (total, rest) = kahan_add(value, sum, lost);
             if !total.is_infinite() {
                 self.sums[step] = total;
                 self.lost[step] = rest;
@@ -156,7 +157,7 @@ impl Avg {
             self.lost[step] = lost / (count - 1.0);
         }
         let before = (count - 1.0) / count;
-        let (mean, rest) = kahan::add(
+        let (mean, rest) = kahan_add(
             value / count,
             before * self.sums[step],
             before * self.lost[step],

@@ -13,10 +13,8 @@ use crate::model::{LabelMap, Labels, METRIC_NAME, Span, number};
 use crate::promql::ast::{Call, Expr};
 use crate::promql::eval::column::{Column, Rows, Series};
 use crate::promql::eval::evaluator::Evaluator;
-use crate::promql::eval::quantile::{
-    ClassicBucket, NanEffect, bucket_fraction, bucket_quantile, histogram_fraction,
-    histogram_quantile,
-};
+use crate::promql::eval::quantile::{NanEffect, histogram_fraction, histogram_quantile};
+use crate::promql::eval::quantile_classic::{self as classic, ClassicBucket};
 use crate::promql::eval::{EvalError, Severity};
 use crate::promql::store::is_stale;
 
@@ -46,11 +44,11 @@ impl Group {
     /// The histogram of a step; the classic buckets are put into the buffer.
     fn at<'g>(&'g self, step: usize, buffer: &'g mut Vec<ClassicBucket>) -> AtStep<'g> {
         buffer.clear();
-        for (bound, counts) in &self.buckets {
+        for (upper, counts) in &self.buckets {
             let count = counts[step];
             if !is_stale(count) {
-                let bound = *bound;
-                buffer.push(ClassicBucket { bound, count });
+                let upper = *upper;
+                buffer.push(ClassicBucket { upper, count });
             }
         }
         let native = self.native.get(step).and_then(Option::as_deref);
@@ -159,7 +157,7 @@ pub(super) fn fraction<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>
     let notes = Notes::new(ev, arg);
     let rows = groups(&notes, arg)?.into_iter().map(|group| {
         let column = column(&notes, &group, |step, value| match value {
-            Ok(buckets) => bucket_fraction(lower[step], upper[step], buckets),
+            Ok(buckets) => classic::fraction(lower[step], upper[step], buckets),
             Err(histogram) => {
                 let (fraction, has_nan) = histogram_fraction(lower[step], upper[step], histogram);
                 if has_nan {
@@ -185,7 +183,7 @@ fn quantile_column(
     let name = notes.name(&group.labels);
     column(notes, group, |step, value| match value {
         Ok(buckets) => {
-            let (value, raised) = bucket_quantile(quantiles[step], buckets);
+            let (value, raised) = classic::quantile(quantiles[step], buckets);
             if let Some(raised) = raised {
                 forced.add(name, notes.ev.steps.at(step), raised);
             }

@@ -112,7 +112,6 @@ impl<'e> Source<'e> {
                     let mut context = Context {
                         shared: ev.shared,
                         span,
-                        call,
                         labels: &stored.labels,
                         scratch: std::mem::take(&mut scratch),
                         error: None,
@@ -134,7 +133,6 @@ impl<'e> Source<'e> {
                 let mut context = Context {
                     shared: ev.shared,
                     span,
-                    call,
                     labels: &series.labels,
                     scratch: std::mem::take(&mut scratch),
                     error: None,
@@ -223,13 +221,18 @@ pub(in super::super) fn matrix(
             }
         }
         Kind::Computed(rows, steps) => {
+            let mut computed = Vec::new();
             for series in rows {
                 let series = series?;
                 if !series.column.is_empty() {
                     held += steps.count;
                     ev.check_held(held, source.span)?;
-                    all.push(ev.at_steps(steps).range_series(series));
+                    computed.push(series);
                 }
+            }
+            let inner = ev.at_steps(steps);
+            for series in inner.finish(computed, source.span)? {
+                all.push(inner.range_series(series));
             }
         }
     }
