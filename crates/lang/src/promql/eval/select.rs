@@ -4,7 +4,7 @@ use super::column::{Column, Rows, Series};
 use super::evaluator::Evaluator;
 use super::{EvalError, duration, window};
 use crate::model::Timestamp;
-use crate::promql::ast::{AtModifier, DurationValue, VectorSelector};
+use crate::promql::ast::{AtModifier, DurationValue, Extended, VectorSelector};
 use crate::promql::store::{SampleBuffer, Samples, is_stale};
 use crate::regex::LabelMatcher;
 
@@ -49,6 +49,9 @@ pub(super) fn vector<'e>(
     ev: Evaluator<'e>,
     selector: &'e VectorSelector,
 ) -> Result<Rows<'e>, EvalError> {
+    if ev.steps.count > 0 && selector.extended == Some(Extended::Smoothed) {
+        return window::smoothed(ev, selector);
+    }
     let matchers = compile(selector)?;
     let instant = Instant::of(&ev, selector.fixed, selector.offset.as_ref())?;
     Ok(read(ev, &matchers, instant, Part::Value))

@@ -2,6 +2,7 @@
 
 mod absent;
 mod compare;
+mod extended;
 mod histogram;
 mod over_time;
 mod quantile;
@@ -18,9 +19,10 @@ use super::{EvalError, Severity};
 use crate::model::histogram::{Histogram, ResetHint};
 use crate::model::labels::quote;
 use crate::model::{Labels, METRIC_NAME, Span};
-use crate::promql::ast::{Call, Expr, ValueType};
+use crate::promql::ast::{Call, Expr, Extended, ValueType, VectorSelector};
 use crate::promql::store::is_stale;
 use compare::Comparison;
+use extended::{ExtendedRate, Smoothed};
 use over_time::{Average, Count, Edge, EdgeTime, Extreme, ExtremeTime, Present, Sum, Variance};
 use quantile::{Deviation, Quantile};
 use ranges::OverRange;
@@ -46,7 +48,19 @@ fn range_of(call: &Call) -> Option<&Expr> {
 
 /// A function over ranges.
 pub(super) fn rows<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>, EvalError> {
+    let extended = extended_of(call);
+    if let Some(extended) = extended {
+        check_extended(call, extended)?;
+    }
     match call.function.name {
+        name @ ("rate" | "increase" | "delta") if extended.is_some() => {
+            let function = ExtendedRate {
+                is_counter: name != "delta",
+                is_rate: name == "rate",
+                smoothed: extended == Some(Extended::Smoothed),
+            };
+            over(ev, call, function)
+        }
         "rate" => over(ev, call, Rate::RATE),
         "increase" => over(ev, call, Rate::INCREASE),
         "delta" => over(ev, call, Rate::DELTA),
@@ -77,7 +91,7 @@ pub(super) fn rows<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>, Ev
             call,
             Comparison {
                 resets: false,
-                anchored: false,
+                anchored: extended.is_some(),
             },
         ),
         "resets" => over(
@@ -85,7 +99,7 @@ pub(super) fn rows<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>, Ev
             call,
             Comparison {
                 resets: true,
-                anchored: false,
+                anchored: extended.is_some(),
             },
         ),
         "deriv" => over(ev, call, Derivative),
@@ -101,6 +115,38 @@ pub(super) fn rows<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>, Ev
         "absent_over_time" => absent::rows(ev, call),
         name => Err(not_built(&name, call.at.0)),
     }
+}
+
+/// `metric smoothed`: the value of each series at each step, between the samples around it.
+pub(super) fn smoothed<'e>(
+    ev: Evaluator<'e>,
+    selector: &'e VectorSelector,
+) -> Result<Rows<'e>, EvalError> {
+    let source = Source::around(ev, selector)?;
+    Ok(source.rows(Smoothed, selector.at.0, false, |series| series))
+}
+
+fn extended_of(call: &Call) -> Option<Extended> {
+    match range_of(call)?.unwrap_parens() {
+        Expr::Matrix(matrix) => matrix.selector.extended,
+        _ => None,
+    }
+}
+
+/// Refuses an extended range where samples outside of the range would count as inside.
+fn check_extended(call: &Call, extended: Extended) -> Result<(), EvalError> {
+    let (name, functions) = extended::functions(extended);
+    if functions.contains(&call.function.name) {
+        return Ok(());
+    }
+    Err(EvalError {
+        message: format!(
+            "{name} modifier can only be used with: {} - not with {}",
+            functions.join(", "),
+            call.function.name
+        ),
+        span: call.at.0,
+    })
 }
 
 /// The rows of a function.

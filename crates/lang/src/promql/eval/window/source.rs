@@ -6,9 +6,10 @@ use super::super::evaluator::{Evaluator, checked_steps};
 use super::super::names::may_collide;
 use super::super::select::{self, Instant};
 use super::super::{EvalError, RangeSeries, duration};
-use super::ranges::{Context, Geometry, OverRange, Tracks, sweep};
+use super::extended;
+use super::ranges::{Context, Floats, Geometry, OverRange, Tracks, sweep};
 use crate::model::{Duration, Sample, Span, Timestamp};
-use crate::promql::ast::{Expr, MatrixSelector, Subquery};
+use crate::promql::ast::{Expr, Extended, MatrixSelector, Subquery, VectorSelector};
 use crate::promql::store::{SampleBuffer, StoredSeries};
 
 /// The series of a range and where in time the ranges are.
@@ -41,23 +42,47 @@ impl<'e> Source<'e> {
     }
 
     fn stored(ev: Evaluator<'e>, matrix: &'e MatrixSelector) -> Result<Self, EvalError> {
-        let selector = &matrix.selector;
+        let length = duration::positive(&ev, &matrix.range)?;
+        let lookback = ev.options.lookback.millis();
+        let (before, after) = match matrix.selector.extended {
+            None => (0, 0),
+            Some(Extended::Anchored) => (lookback, 0),
+            Some(Extended::Smoothed) => (lookback, lookback),
+        };
+        Self::selected(ev, &matrix.selector, matrix.at.0, [length, before, after])
+    }
+
+    /// For each step, the samples from `lookback` before until `lookback` after it.
+    pub(super) fn around(
+        ev: Evaluator<'e>,
+        selector: &'e VectorSelector,
+    ) -> Result<Self, EvalError> {
+        let lookback = ev.options.lookback.millis();
+        Self::selected(ev, selector, selector.at.0, [lookback, 0, lookback])
+    }
+
+    fn selected(
+        ev: Evaluator<'e>,
+        selector: &'e VectorSelector,
+        span: Span,
+        [length, before, after]: [i64; 3],
+    ) -> Result<Self, EvalError> {
         let matchers = select::compile(selector)?;
         let instant = Instant::of(&ev, selector.fixed, selector.offset.as_ref())?;
         let geometry = Geometry {
             steps: ev.steps,
-            length: duration::positive(&ev, &matrix.range)?,
+            length,
             offset: instant.offset,
             fixed: instant.fixed,
-            before: 0,
-            after: 0,
+            before,
+            after,
         };
         let (first, last) = geometry.reach();
         let (first, last) = (Timestamp::from_millis(first), Timestamp::from_millis(last));
         Ok(Self {
             kind: Kind::Stored(ev.store.select(&matchers, first, last)),
-            one_name: selector.metric_name().is_some(),
-            span: matrix.at.0,
+            one_name: selector.metric_name().is_some() && !ev.options.type_and_unit_labels,
+            span,
             ev,
             geometry,
         })
@@ -187,55 +212,83 @@ pub(in super::super) fn matrix(
     ev: &Evaluator<'_>,
     expr: &Expr,
 ) -> Result<Vec<RangeSeries>, EvalError> {
+    let extended = match expr.unwrap_parens() {
+        Expr::Matrix(matrix) => matrix.selector.extended,
+        _ => None,
+    };
     let source = Source::of(*ev, expr)?;
-    let (first, last) = source.geometry.reach();
-    let mut all = Vec::new();
-    let mut held = 0;
-    match source.kind {
-        Kind::Stored(found) => {
-            let (first, last) = (Timestamp::from_millis(first), Timestamp::from_millis(last));
-            let (mut buffer, mut tracks) = (SampleBuffer::default(), Tracks::default());
-            for stored in found {
-                let samples = ev.store.samples(stored.id, first, last, &mut buffer);
-                ev.shared.count(samples.len());
-                let (floats, histograms) = tracks.split(&samples, false);
-                held += floats.times.len() + histograms.times.len();
-                ev.check_held(held, source.span)?;
-                let floats = floats.times.iter().zip(floats.values);
-                let histograms = histograms.times.iter().zip(histograms.values);
-                let series = RangeSeries {
-                    labels: stored.labels,
-                    floats: floats
-                        .map(|(at, value)| Sample {
-                            at: Timestamp::from_millis(*at),
-                            value: *value,
-                        })
-                        .collect(),
-                    histograms: histograms
-                        .map(|(at, histogram)| (Timestamp::from_millis(*at), histogram.clone()))
-                        .collect(),
-                };
-                if !series.floats.is_empty() || !series.histograms.is_empty() {
-                    all.push(series);
-                }
-            }
-        }
+    let mut all = match source.kind {
+        Kind::Stored(found) => stored_matrix(ev, found, &source.geometry, extended, source.span)?,
         Kind::Computed(rows, steps) => {
+            let inner = ev.at_steps(steps);
             let mut computed = Vec::new();
             for series in rows {
                 let series = series?;
                 if !series.column.is_empty() {
-                    held += steps.count;
-                    ev.check_held(held, source.span)?;
                     computed.push(series);
+                    let held = steps.count.saturating_mul(computed.len());
+                    ev.check_held(held, source.span)?;
                 }
             }
-            let inner = ev.at_steps(steps);
-            for series in inner.finish(computed, source.span)? {
-                all.push(inner.range_series(series));
-            }
+            let finished = inner.finish(computed, source.span)?.into_iter();
+            finished.map(|series| inner.range_series(series)).collect()
         }
-    }
+    };
     all.sort_by(|a, b| a.labels.cmp(&b.labels));
     Ok(all)
+}
+
+fn stored_matrix(
+    ev: &Evaluator<'_>,
+    found: Vec<StoredSeries>,
+    geometry: &Geometry,
+    extended: Option<Extended>,
+    span: Span,
+) -> Result<Vec<RangeSeries>, EvalError> {
+    let (first, last) = geometry.reach();
+    let (first, last) = (Timestamp::from_millis(first), Timestamp::from_millis(last));
+    let to = geometry.end(0);
+    let from = to.saturating_sub(geometry.length);
+    let (mut buffer, mut tracks) = (SampleBuffer::default(), Tracks::default());
+    let (mut all, mut held) = (Vec::new(), 0);
+    for stored in found {
+        let samples = ev.store.samples(stored.id, first, last, &mut buffer);
+        ev.shared.count(samples.len());
+        let (floats, histograms) = tracks.split(&samples, false);
+        held += floats.times.len() + histograms.times.len();
+        ev.check_held(held, span)?;
+        let floats = match extended {
+            None => plain(&floats),
+            Some(_) if floats.times.is_empty() && histograms.times.is_empty() => Vec::new(),
+            Some(extended) => {
+                if !histograms.times.is_empty() {
+                    let (name, _) = extended::functions(extended);
+                    let message = format!("{name} modifier is not supported with histograms");
+                    return Err(EvalError { message, span });
+                }
+                extended::extend(&floats, from, to, extended == Extended::Smoothed)
+            }
+        };
+        let histograms = histograms.times.iter().zip(histograms.values);
+        let series = RangeSeries {
+            labels: stored.labels,
+            floats,
+            histograms: histograms
+                .map(|(at, histogram)| (Timestamp::from_millis(*at), histogram.clone()))
+                .collect(),
+        };
+        if !series.floats.is_empty() || !series.histograms.is_empty() {
+            all.push(series);
+        }
+    }
+    Ok(all)
+}
+
+fn plain(floats: &Floats<'_>) -> Vec<Sample> {
+    let samples = floats.times.iter().zip(floats.values);
+    let samples = samples.map(|(at, value)| Sample {
+        at: Timestamp::from_millis(*at),
+        value: *value,
+    });
+    samples.collect()
 }
