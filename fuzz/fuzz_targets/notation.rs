@@ -1,0 +1,30 @@
+//! The series notation: any text is refused, or is a sequence whose first values cost little; a
+//! histogram's text reads as the same histogram.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use stentor_lang::model::{Duration, Timestamp};
+use stentor_lang::promql::notation::{self, Entry};
+
+fuzz_target!(|text: &str| {
+    drop(notation::parse_series(text));
+    let sequence = match notation::parse_values(text) {
+        Ok(sequence) => sequence,
+        Err(errors) => {
+            assert!(errors.iter().all(|e| text.get(e.span.range()).is_some()));
+            return;
+        }
+    };
+    for entry in sequence.iter().take(100) {
+        if let Entry::Histogram(histogram, _) = entry {
+            let printed = notation::histogram_text(&histogram);
+            assert!(notation::parse_values(&printed).is_ok(), "{printed}");
+        }
+    }
+    let step = Duration::from_secs(15);
+    match sequence.samples(Timestamp::EPOCH, step, None, 1000) {
+        Ok(samples) => assert!(samples.times.len() as u64 <= sequence.len()),
+        Err(error) => assert!(text.get(error.span.range()).is_some()),
+    }
+});
