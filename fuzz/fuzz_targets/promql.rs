@@ -1,4 +1,5 @@
-//! The parser: any text is refused, or is an expression whose print reads as the same expression.
+//! The parser: any text is refused, or is an expression whose print can be read, and prints the same.
+//! (It is not always the same expression: `-0s` prints as `0s`, as Prometheus prints it.)
 
 #![no_main]
 
@@ -10,8 +11,8 @@ fuzz_target!(|text: &str| {
         match promql::parse(text, options) {
             Ok(expr) => {
                 let printed = expr.to_string();
-                let again = promql::parse(&printed, options);
-                assert_eq!(again.as_ref(), Ok(&expr), "{printed}");
+                let again = promql::parse(&printed, options).map(|expr| expr.to_string());
+                assert_eq!(again.as_ref(), Ok(&printed));
             }
             Err(errors) => {
                 assert!(!errors.is_empty());
