@@ -71,6 +71,17 @@ pub(crate) fn render<'a>(
     }
 }
 
+/// Writes one finding with its source line, also where it is a note.
+pub(crate) fn with_caret(source: &SourceText, diagnostic: &Diagnostic, color: bool) -> String {
+    let place = Place {
+        source,
+        start: source.position(diagnostic.span.start),
+        end: source.position(diagnostic.span.end),
+        diagnostic,
+    };
+    snippet(&place, color)
+}
+
 struct Place<'a> {
     source: &'a SourceText,
     diagnostic: &'a Diagnostic,

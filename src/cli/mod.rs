@@ -3,6 +3,7 @@
 mod check;
 pub(crate) mod diagnostics;
 pub(crate) mod files;
+mod query;
 mod ready;
 mod run;
 mod series;
@@ -26,6 +27,8 @@ enum Command {
     Check(check::Args),
     /// Runs unit tests of rules, in promtool's files, and scripts of promqltest
     Test(test::Args),
+    /// Evaluates an expression over recorded series, or serves these as Prometheus does
+    Query(Box<query::Args>),
     /// Evaluates rules and notifies receivers until a signal ends it
     Run(Box<run::Args>),
     /// Asks a running daemon whether it is ready
@@ -56,6 +59,7 @@ pub(crate) fn main() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Query(args) => query::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Ready(args) => ready::run(&args),
     };

@@ -43,6 +43,7 @@ use tokio_util::task::TaskTracker;
 use accepted::Accepted;
 use clock::Clock;
 use dispatch::{Clients, Deliveries};
+pub(crate) use http::harden;
 use http::{App, Guard};
 use inbox::{Inbox, Letter};
 use metrics::Metrics;
