@@ -16,22 +16,8 @@ use std::path::{Path, PathBuf};
 
 use stentor_lang::promql::script;
 
-/// The scripts that pass as a whole, and must go on to.
-const PASSING: &[&str] = &[
-    "aggregators.test",
-    "collision.test",
-    "duration_expression.test",
-    "fill-modifier.test",
-    "limit.test",
-    "literals.test",
-    "name_label_dropping.test",
-    "operators.test",
-    "range_queries.test",
-    "selectors.test",
-    "staleness.test",
-    "trig_functions.test",
-    "type_and_unit.test",
-];
+/// The scripts that do not pass as a whole yet.
+const UNFINISHED: &[&str] = &["native_histograms.test"];
 
 /// Failures shown of one file, if it is not asked for alone.
 const SHOWN: usize = 3;
@@ -54,9 +40,8 @@ fn conformance_scripts_pass() {
 
 #[test]
 fn scripts_of_a_given_folder_pass() {
-    match std::env::var_os("PROMQLTEST_DIR") {
-        Some(folder) => run_folder(Path::new(&folder)),
-        None => println!("SKIPPED: PROMQLTEST_DIR names no folder"),
+    if let Some(folder) = std::env::var_os("PROMQLTEST_DIR") {
+        run_folder(Path::new(&folder));
     }
 }
 
@@ -89,7 +74,7 @@ fn run_folder(folder: &Path) {
         }
     }
     println!("all: {passed}/{all}");
-    failed.retain(|name| PASSING.contains(&name.as_str()));
+    failed.retain(|name| !UNFINISHED.contains(&name.as_str()));
     assert!(failed.is_empty(), "failed: {failed:?}");
 }
 
