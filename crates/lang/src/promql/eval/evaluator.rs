@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::column::{Column, Rows, Series, Steps};
+use super::outline::Reading;
 use super::{
     Annotations, Answer, EvalError, EvalOptions, RangeSeries, SampleValue, Severity, Stats, Value,
     VectorSample, aggregate, binary, call, names, select, unary, window,
@@ -32,6 +33,7 @@ pub(super) fn instant(
             step: Duration::from_millis(0),
         },
         shared: &shared,
+        reading: Reading::Whole,
     };
     let value = match expr.value_type() {
         ValueType::Scalar => Value::Scalar(Sample {
@@ -60,6 +62,7 @@ pub(super) fn range(
         steps: checked_steps(start, end, step, expr.span())?,
         query: Bounds { start, end, step },
         shared: &shared,
+        reading: Reading::Whole,
     };
     let value = match expr.value_type() {
         ValueType::Scalar => {
@@ -170,12 +173,19 @@ pub(super) struct Evaluator<'a> {
     pub steps: Steps,
     pub query: Bounds,
     pub shared: &'a Shared,
+    /// How selectors read histograms.
+    pub reading: Reading,
 }
 
 impl<'a> Evaluator<'a> {
-    /// The same query at other steps.
+    /// The same query at the steps of a subquery.
     pub(super) fn at_steps(&self, steps: Steps) -> Self {
-        Self { steps, ..*self }
+        let reading = Reading::AlwaysWhole;
+        Self {
+            steps,
+            reading,
+            ..*self
+        }
     }
 
     /// The series of an instant vector, one after the other. No two have the same final labels and a
@@ -184,14 +194,16 @@ impl<'a> Evaluator<'a> {
     where
         'a: 'e,
     {
+        let reading = self.reading.below(expr);
+        let ev = Self { reading, ..*self };
         match expr {
-            Expr::Paren(paren) => self.rows(&paren.expr),
-            Expr::Vector(selector) => select::vector(*self, selector),
-            Expr::Call(call) if window::is_over_range(call) => window::rows(*self, call),
-            Expr::Call(call) => call::rows(*self, call),
-            Expr::Aggregate(aggregate) => aggregate::rows(*self, aggregate),
-            Expr::Binary(binary) => binary::rows(*self, binary),
-            Expr::Unary(unary) => unary::rows(*self, unary),
+            Expr::Paren(paren) => ev.rows(&paren.expr),
+            Expr::Vector(selector) => select::vector(ev, selector),
+            Expr::Call(call) if window::is_over_range(call) => window::rows(ev, call),
+            Expr::Call(call) => call::rows(ev, call),
+            Expr::Aggregate(aggregate) => aggregate::rows(ev, aggregate),
+            Expr::Binary(binary) => binary::rows(ev, binary),
+            Expr::Unary(unary) => unary::rows(ev, unary),
             other => Err(mistyped(other)),
         }
     }

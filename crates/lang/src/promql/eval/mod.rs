@@ -12,6 +12,7 @@ mod column;
 mod duration;
 mod evaluator;
 mod names;
+mod outline;
 mod quantile;
 mod quantile_classic;
 mod select;

@@ -92,10 +92,11 @@ pub(super) fn read<'e>(
     let from = Timestamp::from_millis(first);
     let to = Timestamp::from_millis(instant.at(steps.end()));
     let found = ev.store.select(matchers, from, to);
-    let mut buffer = SampleBuffer::default();
+    let (mut buffer, mut outlines) = (SampleBuffer::default(), Vec::new());
     let rows = found.into_iter().map(move |stored| {
         let samples = ev.store.samples(stored.id, from, to, &mut buffer);
         ev.shared.count(samples.len());
+        let samples = ev.reading.read(samples, &mut outlines);
         let mut column = Column::absent(steps.count);
         let times = (0..swept).map(|step| instant.at(steps.at(step)));
         newest(&samples, times, lookback, part, &mut column);

@@ -128,12 +128,13 @@ impl<'e> Source<'e> {
         let mut scratch = Vec::new();
         match self.kind {
             Kind::Stored(found) => {
-                let mut buffer = SampleBuffer::default();
+                let (mut buffer, mut outlines) = (SampleBuffer::default(), Vec::new());
                 let (first, last) = geometry.reach();
                 let (first, last) = (Timestamp::from_millis(first), Timestamp::from_millis(last));
                 Box::new(found.into_iter().map(move |stored| {
                     let samples = ev.store.samples(stored.id, first, last, &mut buffer);
                     ev.shared.count(samples.len());
+                    let samples = ev.reading.read(samples, &mut outlines);
                     let mut context = Context {
                         shared: ev.shared,
                         span,
