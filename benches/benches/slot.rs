@@ -60,6 +60,7 @@ fn setup() -> Arc<Setup> {
         name: "main".into(),
         external_labels: Labels::default(),
         external_url: "http://prometheus".into(),
+        url_functions: true,
         opaque: false,
     };
     Arc::new(Setup {

@@ -38,7 +38,7 @@ fn bench(c: &mut Criterion) {
         value: 0.987_654_321,
         external_labels: &external_labels,
         external_url: "http://stentor.example.org",
-        path_prefix: "",
+        path_prefix: Some(""),
     };
     let answers = QueryAnswers::new();
     let mut group = c.benchmark_group("template");

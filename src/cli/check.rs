@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use stentor_core::check::{self, LintOptions};
 use stentor_core::config::{self, Datasource};
 use stentor_core::rulefile::{self, Dialect, LoadOptions, Rule, RuleFile};
+use stentor_core::unittest;
 use stentor_lang::model::{Diagnostic, Duration, Level, SourceText, Span};
+use stentor_lang::promql::ParseOptions;
 use stentor_lang::yaml::{self, Node, Parsed};
 
 use super::Exit;
@@ -19,7 +21,8 @@ use super::series::Source;
 /// The arguments of `stentor check`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Rule files, configurations of stentor (with their rule files) and of Alertmanager
+    /// Rule files, their unit tests, configurations of stentor (with their rule files) and of
+    /// Alertmanager
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// How to write the findings
@@ -205,10 +208,15 @@ impl Checker {
                 self.config_findings(found);
             }
             Kind::UnitTests => {
-                let message = "a file of unit tests is not checked yet";
-                let why = Diagnostic::warning("check/unsupported", Span::at(0), message)
-                    .with_hint("run it with `promtool test rules`");
-                self.add(source, vec![why]);
+                let diagnostics =
+                    match unittest::load_documents(&source, &parsed, ParseOptions::all()) {
+                        Err(diagnostics) => diagnostics,
+                        Ok(file) => {
+                            let of_tests = file.tests.into_iter().flat_map(|test| test.problems);
+                            file.warnings.into_iter().chain(of_tests).collect()
+                        }
+                    };
+                self.add(source, diagnostics);
             }
         }
         Ok(())

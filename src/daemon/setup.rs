@@ -255,6 +255,7 @@ fn rules_of(
             name: Arc::clone(&datasource.name),
             external_labels: datasource.external_labels.clone(),
             external_url: datasource.external_url.as_str().into(),
+            url_functions: true,
             opaque: dialect(datasource) == Dialect::Opaque,
         }),
         interval: config.evaluation_interval,

@@ -36,6 +36,19 @@ pub(super) fn run(path: &Path, source: SourceText, options: &Options) -> Suite {
     for pattern in &file.rule_files {
         rules.load(folder, pattern, options);
     }
+    if rules
+        .of_patterns
+        .iter()
+        .any(|found| found.level == Level::Error)
+    {
+        let mut diagnostics = rules.of_patterns;
+        diagnostics.extend(file.warnings);
+        rules.findings.push(Findings {
+            source,
+            diagnostics,
+        });
+        return Suite::aborted(name, rules.findings);
+    }
     file.order(&mut rules.groups);
     let selected: Vec<(usize, &Test)> = file
         .tests
@@ -179,10 +192,6 @@ struct Rules {
 impl Rules {
     fn is_bad(&self) -> bool {
         !self.findings.is_empty()
-            || self
-                .of_patterns
-                .iter()
-                .any(|found| found.level == Level::Error)
     }
 
     fn load(&mut self, folder: &Path, pattern: &Spanned<String>, options: &Options) {
@@ -264,7 +273,6 @@ fn report(
                 .iter()
                 .map(|why| why.one_line(&found.source))
         })
-        .chain(rules.of_patterns.iter().map(|why| why.one_line(&source)))
         .collect();
     let mut diagnostics = file.warnings.clone();
     diagnostics.extend(rules.of_patterns);

@@ -108,7 +108,7 @@ fn try_out(template: &Template, labels: &Labels) -> Result<(), String> {
         value: 1.0,
         external_labels: &none,
         external_url: "http://localhost",
-        path_prefix: "",
+        path_prefix: Some(""),
     };
     let mut answers = QueryAnswers::new();
     for _ in 0..ROUNDS {

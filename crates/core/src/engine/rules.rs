@@ -31,6 +31,9 @@ pub struct Datasource {
     pub external_labels: Labels,
     /// Where people reach it: the base of links to expressions.
     pub external_url: Arc<str>,
+    /// Whether the templates' functions `externalURL` and `pathPrefix` know it too: promtool runs
+    /// unit tests without, and there they fail.
+    pub url_functions: bool,
     /// Its expressions are never looked into.
     pub opaque: bool,
 }
@@ -267,6 +270,7 @@ impl Rule {
                 name: Arc::clone(&empty),
                 external_labels: Labels::default(),
                 external_url: empty,
+                url_functions: true,
                 opaque: true,
             },
             rule: StoredRule::default(),

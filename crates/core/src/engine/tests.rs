@@ -115,6 +115,7 @@ fn setup_with(rules: &str, external: &[(&str, &str)]) -> Arc<Setup> {
         name: "main".into(),
         external_labels: Labels::from_pairs(external.iter().copied()),
         external_url: "http://prometheus".into(),
+        url_functions: true,
         opaque: false,
     };
     Arc::new(Setup {

@@ -167,7 +167,10 @@ impl TextAnswers {
             value,
             external_labels: &def.datasource.external_labels,
             external_url: &def.datasource.external_url,
-            path_prefix: path_of(&def.datasource.external_url),
+            path_prefix: def
+                .datasource
+                .url_functions
+                .then(|| path_of(&def.datasource.external_url)),
         };
         match template.expand(&data, at, &self.answers) {
             Ok(Expansion::Done(text)) => text,

@@ -296,6 +296,7 @@ fn setup(groups: &[Arc<RuleGroup>], options: &Options) -> Setup {
         name: DATASOURCE.into(),
         external_labels: options.external_labels.clone(),
         external_url: Arc::clone(&options.external_url),
+        url_functions: !matches!(options.schedule, Schedule::Promtool { .. }),
         opaque: false,
     };
     let rules = DatasourceRules {

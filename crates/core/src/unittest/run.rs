@@ -101,6 +101,13 @@ fn load(test: &Test, end: Timestamp) -> Result<MemoryStore, Diagnostic> {
         }
         let LoadedSeries { values, starts, .. } = series;
         let samples = values.first_samples(test.start, test.interval, starts.as_ref(), steps);
+        // As Prometheus' database does when it is given one.
+        for histogram in samples.histograms.iter().flatten() {
+            histogram.validate().map_err(|why| {
+                let message = format!("series {labels}: {why}");
+                Diagnostic::error("test/histogram", test.span, message)
+            })?;
+        }
         if !samples.times.is_empty() {
             store.insert(labels, samples);
         }
@@ -279,11 +286,7 @@ fn got_sample(labels: Labels, value: SampleValue) -> ExpectedSample {
 
 fn got_alert(alert: &AlertView) -> ExpectedAlert {
     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-    let annotations = alert
-        .annotations
-        .iter()
-        .filter(|(_, value)| !value.is_empty());
-    let mut annotations: Vec<_> = annotations.cloned().collect();
+    let mut annotations = alert.annotations.to_vec();
     annotations.sort();
     ExpectedAlert {
         labels: alert.labels.iter().map(owned).collect(),

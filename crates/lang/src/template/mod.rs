@@ -74,8 +74,9 @@ pub struct AlertData<'a> {
     pub external_labels: &'a Labels,
     /// `$externalURL`
     pub external_url: &'a str,
-    /// The path of the external URL, for `pathPrefix`.
-    pub path_prefix: &'a str,
+    /// The path of the external URL, for `pathPrefix`; nothing where `pathPrefix` and `externalURL`
+    /// fail, as in unit tests of rules.
+    pub path_prefix: Option<&'a str>,
 }
 
 /// A parsed template.

@@ -300,11 +300,15 @@ pub(super) fn now<'d>(env: &mut Env<'d>, _: Args<'_, 'd>) -> Outcome<'d> {
     Ok(Value::Float(env.at.seconds()))
 }
 
+/// What Go says where promtool brings no URL.
+const NO_URL: &str = "runtime error: invalid memory address or nil pointer dereference";
+
 pub(super) fn path_prefix<'d>(env: &mut Env<'d>, _: Args<'_, 'd>) -> Outcome<'d> {
-    Ok(env.data.path_prefix.into())
+    Ok(env.data.path_prefix.ok_or(NO_URL)?.into())
 }
 
 pub(super) fn external_url<'d>(env: &mut Env<'d>, _: Args<'_, 'd>) -> Outcome<'d> {
+    env.data.path_prefix.ok_or(NO_URL)?;
     Ok(env.data.external_url.into())
 }
 

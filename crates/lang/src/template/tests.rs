@@ -69,7 +69,7 @@ impl World {
             value,
             external_labels: &self.external,
             external_url: "http://stentor.example.org/base",
-            path_prefix: "/base",
+            path_prefix: Some("/base"),
         }
     }
 
