@@ -19,7 +19,10 @@ const BOUNDS: [&str; 12] = [
 
 const EXPRESSIONS: [(&str, &str); 8] = [
     ("selector", "latency_bucket"),
-    ("sum by instance, le", "sum by (instance, le) (latency_bucket)"),
+    (
+        "sum by instance, le",
+        "sum by (instance, le) (latency_bucket)",
+    ),
     (
         "histogram_quantile of sum by instance, le",
         "histogram_quantile(0.99, sum by (instance, le) (latency_bucket))",
@@ -28,7 +31,10 @@ const EXPRESSIONS: [(&str, &str); 8] = [
         "histogram_quantile of sum of rate",
         "histogram_quantile(0.99, sum by (instance, le) (rate(latency_bucket[5m])))",
     ),
-    ("histogram_quantile", "histogram_quantile(0.99, latency_bucket)"),
+    (
+        "histogram_quantile",
+        "histogram_quantile(0.99, latency_bucket)",
+    ),
     (
         "label_replace",
         "label_replace(latency_bucket, \"host\", \"$1\", \"instance\", \"(.*):.*\")",

@@ -9,7 +9,7 @@ use super::{
     Annotations, Answer, EvalError, EvalOptions, RangeSeries, SampleValue, Severity, Stats, Value,
     VectorSample, aggregate, binary, call, names, select, unary, window,
 };
-use crate::model::{Duration, LabelMap, Labels, METRIC_NAME, Sample, Span, Timestamp};
+use crate::model::{Duration, LabelMap, Labels, Sample, Span, Timestamp};
 use crate::promql::ast::{Expr, ValueType};
 use crate::promql::store::{SeriesStore, is_stale};
 

@@ -157,7 +157,11 @@ fn make_monotonic(buckets: &mut [ClassicBucket]) -> Option<Forced> {
         if count == highest {
             continue;
         }
-        if almost_equal(highest, count, SMALL_DELTA) {
+        // Most counts rise by far more, which shows without a division.
+        let rises = count - highest > 1e-9 * (count + highest) && highest > 0.0;
+        if rises {
+            highest = count;
+        } else if almost_equal(highest, count, SMALL_DELTA) {
             bucket.count = highest;
         } else if count < highest {
             bucket.count = highest;

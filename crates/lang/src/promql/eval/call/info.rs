@@ -237,21 +237,20 @@ fn enrich(
     };
     let count = series.column.floats.len();
     let mut by_infos: BTreeMap<Vec<usize>, Option<Series>> = BTreeMap::new();
+    let mut chosen = Vec::new();
     for step in (0..count).filter(|step| series.column.is_present(*step)) {
-        let chosen: Vec<usize> = metrics.values().filter_map(|m| m[step]).collect();
-        let target = match by_infos.get_mut(&chosen) {
-            Some(target) => target,
-            None => {
-                let labels = enriched(&series.labels, infos, &chosen, selection)?;
-                let target = labels.map(|labels| Series {
-                    labels,
-                    drop_name: series.drop_name,
-                    column: Column::absent(count),
-                });
-                by_infos.entry(chosen).or_insert(target)
-            }
-        };
-        let Some(target) = target else {
+        chosen.clear();
+        chosen.extend(metrics.values().filter_map(|metric| metric[step]));
+        if !by_infos.contains_key(&chosen) {
+            let labels = enriched(&series.labels, infos, &chosen, selection)?;
+            let target = labels.map(|labels| Series {
+                labels,
+                drop_name: series.drop_name,
+                column: Column::absent(count),
+            });
+            by_infos.insert(chosen.clone(), target);
+        }
+        let Some(Some(target)) = by_infos.get_mut(&chosen) else {
             continue;
         };
         match series.column.histogram(step) {

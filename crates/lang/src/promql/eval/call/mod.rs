@@ -85,3 +85,6 @@ fn dropped<'e>(
     let all: Result<Vec<Series>, EvalError> = rows.collect();
     Ok(Box::new(ev.merge(all?, span)?.into_iter().map(Ok)))
 }
+
+#[cfg(test)]
+mod tests;
