@@ -29,6 +29,7 @@ fn query(time: QueryTime) -> Query {
         datasource: "main".into(),
         expr: "up{a=\"b c\"} > 1".into(),
         parsed: None,
+        rule: None,
         time,
         deadline: Timestamp::EPOCH,
         known_shape: None,

@@ -34,6 +34,8 @@ pub struct SlotKey {
 pub(super) struct Group {
     pub(super) name: Arc<GroupName>,
     pub(super) key: SlotKey,
+    /// Its place among all groups.
+    pub(super) place: usize,
     pub(super) def: Arc<RuleGroup>,
     pub(super) schedule: Schedule,
     pub(super) query_offset: Duration,

@@ -100,12 +100,23 @@ pub struct Query {
     pub expr: Arc<str>,
     /// The expression of a rule, parsed, for whoever evaluates it here.
     pub parsed: Option<Arc<Expr>>,
+    /// Which rule asks its expression; `None` for the query of a template.
+    pub rule: Option<RulePlace>,
     /// For when.
     pub time: QueryTime,
     /// On the pipeline clock; the engine gives up then by itself.
     pub deadline: Timestamp,
     /// The label sets of the last answer: where the new ones are equal, the answer shares them.
     pub known_shape: Option<Arc<Shape>>,
+}
+
+/// A rule by its place in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RulePlace {
+    /// The group's place among all, those of earlier data sources first.
+    pub group: usize,
+    /// The rule's place in its group.
+    pub rule: usize,
 }
 
 /// For when a query asks.

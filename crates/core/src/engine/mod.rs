@@ -36,13 +36,15 @@ pub use gaps::{MAX_SETTLE, Seen, Sight};
 pub use group::SlotKey;
 pub use io::{
     Action, Answer, AnswerData, Deliver, EvalId, Event, GroupName, Input, Query, QueryError,
-    QueryErrorKind, QueryTime, Setup, Written,
+    QueryErrorKind, QueryTime, RulePlace, Setup, Written,
 };
 pub use meta::{BLIND_BOUND, META_GROUP, MetaAlert, MetaKey, MetaKind};
+pub(crate) use plan::Reads;
 pub use record::{Record, RecordError, Row, RuleRow, SECRET};
 pub use rules::{Datasource, DatasourceRules, Definition, Health, RuleKey, RuleNo, RuleSet};
 pub use slots::{Schedule, Slots};
 pub use snapshot::{AlertView, Ask, GroupView, RuleKind, RuleView, Snapshot};
+pub use write::recorded_labels;
 
 use evaluate::Sources;
 use group::{Asked, Group, GroupId};

@@ -48,7 +48,8 @@ fn is_of_alerts(name: &str) -> bool {
 }
 
 /// What a rule reads.
-pub(super) enum Reads {
+#[derive(Debug)]
+pub(crate) enum Reads {
     /// Anything: its expression is not parsed, selects without a metric name, or it has labels that
     /// ask the data source.
     Anything,
@@ -57,14 +58,15 @@ pub(super) enum Reads {
 }
 
 /// What a selector reads.
-pub(super) struct Read {
+#[derive(Debug)]
+pub(crate) struct Read {
     name: String,
     /// The matchers of the alert's name, where the metric is one of alerts.
     alert: Vec<LabelMatcher>,
 }
 
 impl Reads {
-    pub(super) fn of(rule: &Rule) -> Self {
+    pub(crate) fn of(rule: &Rule) -> Self {
         if let Rule::Alerting(rule) = rule
             && rule.labels.iter().any(|(_, text)| text.uses_query())
         {
@@ -114,6 +116,16 @@ impl Read {
             }
         }
         Some(Self { name, alert })
+    }
+
+    /// The metric's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it reads the series of alerts.
+    pub(crate) fn is_of_alerts(&self) -> bool {
+        is_of_alerts(&self.name)
     }
 
     fn may_meet(&self, writer: &Rule) -> bool {

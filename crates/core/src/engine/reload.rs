@@ -131,6 +131,7 @@ impl Engine {
                 Group {
                     def: Arc::clone(def),
                     name: self.name_of(&rules, source, def),
+                    place: self.order.len(),
                     ..group
                 },
             ),
@@ -154,6 +155,7 @@ impl Engine {
                 let group = Group {
                     name: self.name_of(&rules, source, def),
                     key: key.clone(),
+                    place: self.order.len(),
                     def: Arc::clone(def),
                     schedule,
                     query_offset,

@@ -10,6 +10,7 @@ use super::evaluate::Missed;
 use super::group::{Asked, Group, GroupId, Kind, LabelQueries, Member, Progress, Run};
 use super::io::{
     Action, Answer, AnswerData, EvalId, Event, Query, QueryError, QueryErrorKind, QueryTime,
+    RulePlace,
 };
 use super::record::Record;
 use super::rules::RuleNo;
@@ -227,6 +228,10 @@ impl Engine {
             datasource: Arc::clone(&group.key.datasource),
             expr: Arc::clone(&expr.text),
             parsed: expr.parsed.clone(),
+            rule: Some(RulePlace {
+                group: group.place,
+                rule: group.members[index].place,
+            }),
             time,
             deadline: run.deadline,
             known_shape: known_shape.cloned(),
@@ -325,6 +330,7 @@ impl Engine {
                 datasource: Arc::clone(&rule.def.datasource.name),
                 expr: expr.as_str().into(),
                 parsed: None,
+                rule: None,
                 time: QueryTime::Instant(run.at),
                 deadline: run.deadline,
                 known_shape: None,

@@ -326,6 +326,7 @@ impl Engine {
             datasource: Arc::clone(&key.datasource),
             expr: key.expr.as_str().into(),
             parsed: None,
+            rule: None,
             time: QueryTime::Instant(key.at),
             deadline,
             known_shape: None,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use stentor_lang::model::{ALERT_NAME, Duration, LabelSet, Labels, METRIC_NAME, Shape, Timestamp};
 
 use super::group::GroupId;
-use super::io::{Action, Answer, AnswerData, Event, QueryError, Written};
+use super::io::{Action, Answer, AnswerData, Event, QueryError, RulePlace, Written};
 use super::rules::{Definition, Health, RuleNo};
 use super::{Engine, Write};
 use crate::alert::{Phase, RuleState};
@@ -67,7 +67,7 @@ impl Recorder {
         let mut seen = LabelSet::default();
         let mut series = Vec::with_capacity(answered.series.len());
         for labels in &answered.series {
-            let labels = self.labels(labels);
+            let labels = recorded_labels(&self.rule, labels);
             if !seen.insert(labels.clone()) {
                 return Err(format!(
                     "vector contains metrics with the same labelset after applying rule labels: {labels}"
@@ -85,15 +85,6 @@ impl Recorder {
         let series = Arc::new(Shape { series });
         self.known = Some((Arc::clone(answered), Arc::clone(&series)));
         Ok(series)
-    }
-
-    fn labels(&self, answered: &Labels) -> Labels {
-        let mut labels = answered.to_builder();
-        labels.set(METRIC_NAME, &self.rule.record);
-        for (name, value) in &self.rule.labels {
-            labels.set(name, value);
-        }
-        labels.build()
     }
 
     /// What an answer writes, but for its place; nothing where there is nothing to say.
@@ -131,6 +122,16 @@ impl Recorder {
     }
 }
 
+/// The series that a result of a recording rule becomes.
+pub fn recorded_labels(rule: &RecordingRule, result: &Labels) -> Labels {
+    let mut labels = result.to_builder();
+    labels.set(METRIC_NAME, &rule.record);
+    for (name, value) in &rule.labels {
+        labels.set(name, value);
+    }
+    labels.build()
+}
+
 /// What is written, but for the rule and the time.
 struct Draft {
     shape: Arc<Shape>,
@@ -153,6 +154,14 @@ fn gone(before: &Arc<Shape>, now: &Arc<Shape>) -> Vec<Labels> {
 }
 
 impl Engine {
+    /// The series that a recording rule wrote in its newest slot that did not fail.
+    pub fn last_written(&self, place: RulePlace) -> Option<&Arc<Shape>> {
+        let group = self.groups.get(self.order.get(place.group)?)?;
+        let mut members = group.members.iter();
+        let member = members.find(|member| member.place == place.rule)?;
+        Some(&member.recorder()?.written)
+    }
+
     /// Applies the answer of a live slot to a recording rule.
     pub(super) fn record_live(
         &mut self,

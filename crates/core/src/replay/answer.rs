@@ -113,7 +113,12 @@ fn vector(
     samples: impl IntoIterator<Item = (Labels, SampleValue)>,
     known: Option<&Arc<Shape>>,
 ) -> AnswerData {
-    let mut series = Vec::new();
+    // In the order of a range query's answer.
+    let mut samples: Vec<(Labels, SampleValue)> = samples.into_iter().collect();
+    if !samples.is_sorted_by(|a, b| a.0 <= b.0) {
+        samples.sort_by(|a, b| a.0.cmp(&b.0));
+    }
+    let mut series = Vec::with_capacity(samples.len());
     let mut values = Vec::new();
     let mut histograms = Vec::new();
     for (labels, value) in samples {

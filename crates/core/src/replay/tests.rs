@@ -51,6 +51,7 @@ fn options(schedule: Schedule) -> Options {
         external_url: "http://here/path".into(),
         eval: EvalOptions::default(),
         routing: None,
+        end: None,
     }
 }
 
@@ -124,10 +125,32 @@ fn told(mut run: Run, minutes: i64) -> String {
     log.0 + &written.join("\n") + "\n"
 }
 
+/// What happens is the same by blocks and slot by slot.
+#[track_caller]
+fn told_both_ways(
+    groups: &[Arc<RuleGroup>],
+    input: &str,
+    schedule: Schedule,
+    minutes: i64,
+) -> String {
+    let story = |end: Option<Timestamp>| {
+        let options = Options {
+            end,
+            ..options(schedule)
+        };
+        told(Run::new(groups.to_vec(), store(input), options), minutes)
+    };
+    let slots = story(None);
+    for end in [minutes / 3, minutes] {
+        let blocks = story(Some(Timestamp::EPOCH + MINUTE.times(end)));
+        assert_eq!(slots, blocks, "slot by slot, and by blocks up to {end}m");
+    }
+    slots
+}
+
 #[track_caller]
 fn check(rules: &str, input: &str, minutes: i64, expected: &Expect) {
-    let run = Run::new(groups(rules), store(input), options(PROMTOOL));
-    expected.assert_eq(&told(run, minutes));
+    expected.assert_eq(&told_both_ways(&groups(rules), input, PROMTOOL, minutes));
 }
 
 #[test]
@@ -240,12 +263,12 @@ groups:
     );
     let mut reversed = groups(rules);
     reversed.reverse();
-    let run = Run::new(reversed, store(input), options(PROMTOOL));
+    let told = told_both_ways(&reversed, input, PROMTOOL, 2);
     expect![[r#"
         {__name__="a"} 1 2 3
         {__name__="b"} 1 2 3
     "#]]
-    .assert_eq(&told(run, 2));
+    .assert_eq(&told);
 }
 
 #[test]
@@ -263,16 +286,12 @@ groups:
   - record: c
     expr: in
 ";
-    let run = Run::new(
-        groups(rules),
-        store("in 0 1 2 3 4"),
-        options(Schedule::Aligned),
-    );
+    let told = told_both_ways(&groups(rules), "in 0 1 2 3 4", Schedule::Aligned, 4);
     expect![[r#"
         {__name__="b"} 0 _ 2 _ 4
         {__name__="c"} 0 1 2 3
     "#]]
-    .assert_eq(&told(run, 4));
+    .assert_eq(&told);
 }
 
 #[test]
@@ -371,4 +390,234 @@ groups:
         {a="1", alertname="A", owner="me"} firing [("text", "1 is 2 of 2 in eu at http://here/path")] 2.0
     "#]].assert_eq(&shown);
     assert_eq!(run.alerts("B"), []);
+}
+
+/// Series with gaps, ends and values that make rules come and go.
+const INPUT: &str = "
+    errors{job=\"a\", i=\"1\"} 0+60x9 600+600x20 20000x30
+    errors{job=\"a\", i=\"2\"} 0+60x29 stale _x5 0+700x20
+    errors{job=\"b\", i=\"1\"} _x7 0+30x40
+    up{job=\"a\", i=\"1\"} 1x10 0x7 1x40
+    up{job=\"a\", i=\"2\"} 1x3 _x2 0x2 _x9 1 0 1 0 1 0 1 stale 0x20
+    up{job=\"b\", i=\"1\"} 0x60
+    lat_bucket{i=\"1\", le=\"0.1\"} 0+10x20 200+1x40
+    lat_bucket{i=\"1\", le=\"1\"} 0+12x20 240+20x40
+    lat_bucket{i=\"1\", le=\"+Inf\"} 0+12x20 240+20x40
+    beat 1x15 _x20 1x20
+    hist {{schema:0 sum:1 count:2 buckets:[2]}}+{{schema:0 sum:1 count:3 buckets:[3]}}x20";
+
+/// Rules of every kind that there is a reason to answer by blocks, or not to.
+const RULES: [&str; 12] = [
+    // What tests usually hold.
+    r#"
+- record: i:errors:rate
+  expr: sum by (job, i) (rate(errors[5m]))
+- record: job:errors:rate
+  expr: sum by (job) (i:errors:rate)
+- alert: High
+  expr: i:errors:rate > 1
+  for: 3m
+  labels: {severity: '{{ if gt $value 10.0 }}page{{ else }}ticket{{ end }}'}
+- alert: Slow
+  expr: histogram_quantile(0.9, sum by (i, le) (rate(lat_bucket[5m]))) > 0.5
+  keep_firing_for: 4m
+- alert: Gone
+  expr: absent(beat)
+  for: 2m
+- alert: Drop
+  expr: i:errors:rate < 0.5 * (i:errors:rate offset 10m)"#,
+    // Alerts that read alerts.
+    r#"
+- alert: Down
+  expr: up == 0
+  for: 2m
+- alert: Many
+  expr: count(ALERTS{alertstate='firing', alertname='Down'}) > 1
+- record: since
+  expr: time() - ALERTS_FOR_STATE"#,
+    // What reads itself, and what reads a later rule.
+    r#"
+- record: total
+  expr: (total or vector(0)) + 1
+- record: early
+  expr: late + 1 or vector(7)
+- record: late
+  expr: up + 1
+- record: after
+  expr: late * 2"#,
+    // Looking ahead.
+    r#"
+- record: ahead
+  expr: up offset -3m
+- record: fixed
+  expr: up @ 600
+- record: end
+  expr: up @ end()
+- record: reads
+  expr: ahead + on (job, i) fixed
+- record: sub
+  expr: max_over_time((up offset -2m)[5m:1m])"#,
+    // Selectors without a name.
+    r#"
+- record: all
+  expr: 'count by (__name__) ({job="a"})'
+- record: two
+  expr: '{__name__=~"up|errors", job="b"}'"#,
+    // Rules that fail at some instants: many to one, the same labels twice.
+    r#"
+- record: fails
+  expr: up / on (job) group_left () up
+- record: reads
+  expr: fails + 1
+- record: doubled
+  expr: label_replace(up == 0, 'i', 'x', '', '')
+- record: doubled2
+  expr: up == 0
+  labels: {i: ''}
+- alert: Doubled
+  expr: doubled2 == 0
+- alert: Twice
+  expr: up == 0
+  labels: {i: ''}"#,
+    // Two rules that write one name, with and without the same labels, and over an input series.
+    r#"
+- record: r
+  expr: up
+  labels: {k: '1'}
+- record: r
+  expr: up * 2
+  labels: {k: '2'}
+- record: r
+  expr: up * 3
+  labels: {k: '2'}
+- record: q
+  expr: r + 1
+- record: beat
+  expr: vector(1)
+- record: on_beat
+  expr: beat"#,
+    // Histograms and what is between them and numbers.
+    r#"
+- record: h
+  expr: rate(hist[5m])
+- record: c
+  expr: histogram_count(h)
+- record: mixed
+  expr: hist or beat
+- alert: H
+  expr: h
+  for: 2m"#,
+    // Ranges and subqueries over recorded series.
+    r#"
+- record: bad
+  expr: 1 - up
+- record: bad10
+  expr: avg_over_time(bad[10m])
+- alert: Burns
+  expr: max_over_time(bad10[10m:2m]) > 0.3 and bad10 > 0.1
+- record: changes
+  expr: changes(bad[15m]) + resets(bad[15m])
+- record: gone
+  expr: absent_over_time(bad[3m])"#,
+    // Scalars, times and nothing.
+    r#"
+- record: now
+  expr: time()
+- record: minute
+  expr: minute()
+- record: never
+  expr: up > 5
+- alert: Even
+  expr: minute(vector(time())) % 4 == 0
+  annotations: {x: '{{ query "up" | len }}'}
+- record: top
+  expr: topk(1, up + on (job, i) group_left () now)
+- record: sorted
+  expr: sort_desc(up)"#,
+    // Labels that ask.
+    r#"
+- record: w
+  expr: up * 2
+- alert: Asks
+  expr: up == 0
+  labels: {n: '{{ query "count(w == 0)" | first | value }}'}
+- record: x
+  expr: w + 1"#,
+    // Experimental words.
+    r#"
+- record: ext
+  expr: increase(errors[5m] anchored)
+- record: smooth
+  expr: rate(errors[5m] smoothed)
+- record: dur
+  expr: rate(errors[step() + 5m])
+- record: reads
+  expr: ext + smooth"#,
+];
+
+#[test]
+fn blocks_and_slots_tell_the_same() {
+    for rules in RULES {
+        let group = |name: &str, head: &str| {
+            let rules = rules.replace('\n', "\n  ");
+            format!("- name: {name}\n  {head}\n  rules:{rules}\n")
+        };
+        let one = format!("groups:\n{}", group("g", "limit: 0"));
+        told_both_ways(&groups(&one), INPUT, PROMTOOL, 60);
+        told_both_ways(&groups(&one), INPUT, Schedule::Production, 60);
+        let limited = format!("groups:\n{}", group("g", "limit: 2"));
+        told_both_ways(&groups(&limited), INPUT, PROMTOOL, 60);
+        let many = format!(
+            "groups:\n{}{}{}",
+            group("a", "interval: 2m"),
+            group("b", "query_offset: 3m"),
+            group("c", "interval: 90s")
+        );
+        for schedule in [Schedule::Production, Schedule::Aligned, PROMTOOL] {
+            told_both_ways(&groups(&many), INPUT, schedule, 60);
+        }
+    }
+}
+
+#[test]
+fn groups_that_read_each_other_tell_the_same_by_blocks() {
+    let group = |name: &str, head: &str, reads: &str| {
+        format!(
+            r"
+- name: {name}
+  {head}
+  rules:
+  - record: of_{name}
+    expr: up + 1
+  - record: of_{name}_b
+    expr: of_{reads} * 2
+  - alert: {name}
+    expr: of_{reads}_b > 2
+    for: 2m"
+        )
+    };
+    for (a, b, c) in [
+        ("limit: 0", "limit: 0", "limit: 0"),
+        ("interval: 2m", "interval: 3m", "limit: 0"),
+        ("query_offset: 2m", "limit: 0", "query_offset: 1m"),
+        ("limit: 0", "query_offset: 2m", "query_offset: 2m"),
+        ("interval: 7m", "interval: 1m", "interval: 10m"),
+    ] {
+        for reads in [
+            ["b", "c", "a"],
+            ["a", "a", "b"],
+            ["c", "a", "b"],
+            ["b", "b", "b"],
+        ] {
+            let rules = format!(
+                "groups:{}{}{}",
+                group("a", a, reads[0]),
+                group("b", b, reads[1]),
+                group("c", c, reads[2])
+            );
+            for schedule in [Schedule::Production, Schedule::Aligned, PROMTOOL] {
+                told_both_ways(&groups(&rules), INPUT, schedule, 40);
+            }
+        }
+    }
 }

@@ -53,7 +53,7 @@ pub fn run(
         Ok(store) => store,
         Err(error) => return vec![error],
     };
-    let run = Run::new(groups.to_vec(), store, run_options(test, options));
+    let run = Run::new(groups.to_vec(), store, run_options(test, options, end));
     let mut case = Case {
         test,
         groups,
@@ -67,7 +67,7 @@ pub fn run(
     case.failures
 }
 
-fn run_options(test: &Test, options: Options) -> replay::Options {
+fn run_options(test: &Test, options: Options, end: Timestamp) -> replay::Options {
     replay::Options {
         schedule: Schedule::Promtool {
             evaluation_interval: options.evaluation_interval,
@@ -83,6 +83,7 @@ fn run_options(test: &Test, options: Options) -> replay::Options {
             ..EvalOptions::default()
         },
         routing: None,
+        end: Some(end),
     }
 }
 

@@ -181,6 +181,19 @@ impl MemoryStore {
         columns.histograms[index] = Some(histogram);
     }
 
+    /// The series with these labels.
+    pub fn find(&self, labels: &Labels) -> Option<SeriesId> {
+        let index = self.series.get_index_of(labels)?;
+        Some(SeriesId(index as u64))
+    }
+
+    /// The time of the newest sample of a series.
+    pub fn newest(&self, series: SeriesId) -> Option<Timestamp> {
+        let index = usize::try_from(series.0).expect("invariant: an index of this store");
+        let last = self.series[index].times.as_slice().last();
+        last.map(|at| Timestamp::from_millis(*at))
+    }
+
     /// The series with these labels, made if it is not there: for [`append`](Self::append).
     pub fn series(&mut self, labels: &Labels) -> SeriesId {
         self.columns(labels);
