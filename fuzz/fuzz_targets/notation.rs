@@ -18,7 +18,7 @@ fuzz_target!(|text: &str| {
     };
     for entry in sequence.iter().take(100) {
         if let Entry::Histogram(histogram, _) = entry {
-            let printed = notation::histogram_text(&histogram);
+            let printed = histogram.test_expression();
             let is_read = notation::parse_values(&printed).is_ok();
             let is_known = printed.contains("+Inf") || printed.contains("[]");
             assert!(is_read || is_known, "{printed}");

@@ -6,7 +6,6 @@ use stentor_lang::model::labels::quote;
 use stentor_lang::model::number::format_g;
 use stentor_lang::model::{Labels, METRIC_NAME, Timestamp};
 use stentor_lang::promql::eval::{SampleValue, Value};
-use stentor_lang::promql::notation::histogram_text;
 
 /// A result as text. `synthetic` times are shown as durations since the epoch.
 pub(super) fn show(value: &Value, synthetic: bool) -> String {
@@ -24,7 +23,7 @@ pub(super) fn show(value: &Value, synthetic: bool) -> String {
             for (sample, name) in samples.iter().zip(&names) {
                 let value = match &sample.value {
                     SampleValue::Float(value) => format_g(*value),
-                    SampleValue::Histogram(histogram) => histogram_text(histogram),
+                    SampleValue::Histogram(histogram) => histogram.test_expression(),
                 };
                 let pad = width.saturating_sub(name.chars().count());
                 let _ = writeln!(out, "{name}{:pad$}  {value}", "");
@@ -39,7 +38,7 @@ pub(super) fn show(value: &Value, synthetic: bool) -> String {
                     .map(|sample| (sample.at, format_g(sample.value)))
                     .collect();
                 let histograms = series.histograms.iter();
-                rows.extend(histograms.map(|(at, h)| (*at, histogram_text(h))));
+                rows.extend(histograms.map(|(at, h)| (*at, h.test_expression())));
                 rows.sort_by_key(|(at, _)| *at);
                 let times: Vec<String> = rows.iter().map(|(at, _)| time(*at, synthetic)).collect();
                 let width = widest(&times);

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use stentor_lang::model::{
     Diagnostic, Duration, LabelMap, Labels, Level, SourceText, Span, Timestamp,
 };
-use stentor_lang::promql::notation::{self, Entry, histogram_text};
+use stentor_lang::promql::notation::{self, Entry};
 use stentor_lang::promql::script::{self, LoadedSeries};
 use stentor_lang::promql::{self, Expr, ParseOptions};
 use stentor_lang::yaml::{self, Fields, Node, Parsed, Scalar, Spanned};
@@ -272,7 +272,7 @@ impl Reader<'_> {
             }
         };
         let message = match (values.len(), values.iter().next()) {
-            (1, Some(Entry::Histogram(histogram, _))) => return histogram_text(&histogram),
+            (1, Some(Entry::Histogram(histogram, _))) => return histogram.test_expression(),
             (1, _) => "expected a histogram, got a number".to_owned(),
             (length, _) => format!("expected 1 value, got {length}"),
         };

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use stentor_lang::model::{Diagnostic, Duration, Labels, SourceText, Timestamp};
 use stentor_lang::promql::eval::{EvalOptions, SampleValue, Value};
 use stentor_lang::promql::memory::MemoryStore;
-use stentor_lang::promql::notation::histogram_text;
 use stentor_lang::promql::script::{LoadedSeries, MAX_LOADED};
 use stentor_lang::yaml::closest;
 
@@ -102,13 +101,10 @@ fn load(test: &Test, end: Timestamp) -> Result<MemoryStore, Diagnostic> {
         }
         let LoadedSeries { values, starts, .. } = series;
         let samples = values.first_samples(test.start, test.interval, starts.as_ref(), steps);
-        // As Prometheus' database does when it is given one.
-        for histogram in samples.histograms.iter().flatten() {
-            histogram.validate().map_err(|why| {
-                let message = format!("series {labels}: {why}");
-                Diagnostic::error("test/histogram", test.span, message)
-            })?;
-        }
+        let samples = samples.map_err(|error| {
+            let message = format!("series {labels}: {}", error.message);
+            Diagnostic::error("test/histogram", test.span, message)
+        })?;
         if !samples.times.is_empty() {
             store.insert(labels, samples);
         }
@@ -276,7 +272,7 @@ impl Case<'_> {
 fn got_sample(labels: Labels, value: SampleValue) -> ExpectedSample {
     let (value, histogram) = match value {
         SampleValue::Float(value) => (value, String::new()),
-        SampleValue::Histogram(histogram) => (0.0, histogram_text(&histogram)),
+        SampleValue::Histogram(histogram) => (0.0, histogram.test_expression()),
     };
     ExpectedSample {
         labels,

@@ -4,7 +4,6 @@
 //! nothing until its values are taken one after the other. Nothing here knows time or stores samples.
 
 mod histogram;
-mod print;
 mod read;
 mod stored;
 
@@ -14,8 +13,6 @@ use super::store;
 use crate::model::histogram::{Histogram, HistogramError};
 use crate::model::{Diagnostic, Labels, Span};
 
-pub(super) use print::filled;
-pub use print::histogram_text;
 pub use stored::stored_hint;
 
 /// The most positions that [`Sequence::within`] lets a caller take who names no limit: some years of
@@ -142,17 +139,22 @@ impl Sequence {
         if self.length <= limit {
             return Ok(self);
         }
-        let mut length = 0_u64;
-        let beyond = self.items.iter().find(|(item, _)| {
-            length = length.saturating_add(item.count());
-            length > limit
-        });
-        let span = beyond.map_or(Span::at(0), |(_, span)| *span);
+        let span = self.place(limit);
         let length = self.length;
         Err(
             Diagnostic::error(read::CODE, span, format!("a series of {length} samples"))
                 .with_hint(format!("at most {limit} can be used here")),
         )
+    }
+
+    /// The item that a position, from 0, belongs to.
+    fn place(&self, position: u64) -> Span {
+        let mut length = 0_u64;
+        let item = self.items.iter().find(|(item, _)| {
+            length = length.saturating_add(item.count());
+            length > position
+        });
+        item.map_or(Span::at(0), |(_, span)| *span)
     }
 
     fn push_plain(&mut self, value: f64, span: Span) {

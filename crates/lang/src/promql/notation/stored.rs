@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::print::filled;
+use super::read::CODE;
 use super::{Entry, Sequence};
 use crate::model::histogram::{Buckets, CUSTOM_BUCKETS, Histogram, ResetHint};
 use crate::model::{Diagnostic, Duration, Timestamp};
@@ -13,7 +13,8 @@ impl Sequence {
     /// milliseconds relative to the samples.
     ///
     /// # Errors
-    /// The sequence has more than `limit` positions: the error points at the item that goes beyond.
+    /// The sequence has more than `limit` positions, and the error points at the item that goes beyond;
+    /// or a histogram is one that the database does not take.
     pub fn samples(
         &self,
         start: Timestamp,
@@ -22,17 +23,20 @@ impl Sequence {
         limit: u64,
     ) -> Result<SampleBuffer, Diagnostic> {
         self.within(limit)?;
-        Ok(self.first_samples(start, step, starts, limit))
+        self.first_samples(start, step, starts, limit)
     }
 
     /// The same for the first `count` positions alone.
+    ///
+    /// # Errors
+    /// One of them is a histogram that the database does not take.
     pub fn first_samples(
         &self,
         start: Timestamp,
         step: Duration,
         starts: Option<&Self>,
         count: u64,
-    ) -> SampleBuffer {
+    ) -> Result<SampleBuffer, Diagnostic> {
         let mut samples = SampleBuffer::default();
         let has_histograms = !self.is_numeric();
         let mut starts = starts.map(Self::iter);
@@ -44,6 +48,7 @@ impl Sequence {
                 Entry::Gap => continue,
                 Entry::Float(value) => (value, None),
                 Entry::Histogram(histogram, _) => {
+                    self.check(&histogram, index)?;
                     let hint = stored_hint(previous.as_deref(), &histogram);
                     (0.0, Some(with_hint(histogram, hint)))
                 }
@@ -59,7 +64,15 @@ impl Sequence {
                 samples.starts.push(start_time(at, offset.as_ref()));
             }
         }
-        samples
+        Ok(samples)
+    }
+
+    /// Refuses a histogram, the one at that position, that the database refuses.
+    fn check(&self, histogram: &Histogram, position: i64) -> Result<(), Diagnostic> {
+        histogram.validate().map_err(|why| {
+            let message = format!("histogram at position {position}: {why}");
+            Diagnostic::error(CODE, self.place(position.unsigned_abs()), message)
+        })
     }
 }
 
@@ -114,8 +127,9 @@ fn continues(previous: &Histogram, next: &Histogram) -> bool {
 
 /// Whether no bucket became smaller.
 fn grow(previous: &Buckets, next: &Buckets) -> bool {
-    let mut later = filled(next).into_iter().peekable();
-    filled(previous).into_iter().all(|(index, count)| {
+    let mut later = next.cells().peekable();
+    let mut populated = previous.cells().filter(|(_, count)| *count != 0.0);
+    populated.all(|(index, count)| {
         while later.next_if(|(at, _)| *at < index).is_some() {}
         later
             .next_if(|(at, _)| *at == index)

@@ -6,7 +6,7 @@ use crate::model::histogram::{Buckets, CUSTOM_BUCKETS, Histogram};
 use crate::model::number::format_g;
 use crate::model::{Labels, Timestamp};
 use crate::promql::eval::{RangeSeries, SampleValue, Value, VectorSample};
-use crate::promql::notation::{Entry, Sequence, filled, histogram_text};
+use crate::promql::notation::{Entry, Sequence};
 use crate::promql::store::is_stale;
 
 /// The relative error allowed.
@@ -187,11 +187,12 @@ fn same_histogram(a: &Histogram, b: &Histogram, hinted: bool) -> bool {
 }
 
 fn same_buckets(a: &Buckets, b: &Buckets) -> bool {
-    let (a, b) = (filled(a), filled(b));
-    a.len() == b.len()
-        && a.iter()
-            .zip(&b)
-            .all(|((i, a), (j, b))| i == j && almost_equal(*a, *b))
+    let populated = |buckets: &Buckets| -> Vec<_> {
+        buckets.cells().filter(|(_, count)| *count != 0.0).collect()
+    };
+    let (a, b) = (populated(a), populated(b));
+    let same = |((i, a), (j, b)): (&(i32, f64), &(i32, f64))| i == j && almost_equal(*a, *b);
+    a.len() == b.len() && a.iter().zip(&b).all(same)
 }
 
 /// Upstream's `almost.Equal`.
@@ -214,7 +215,7 @@ fn almost_equal(a: f64, b: f64) -> bool {
 fn shown(value: &SampleValue) -> String {
     match value {
         SampleValue::Float(value) => format_g(*value),
-        SampleValue::Histogram(histogram) => histogram_text(histogram),
+        SampleValue::Histogram(histogram) => histogram.test_expression(),
     }
 }
 
@@ -223,7 +224,7 @@ fn shown_entry(entry: &Entry) -> String {
         Entry::Gap => "_".to_owned(),
         Entry::Float(value) if is_stale(*value) => "stale".to_owned(),
         Entry::Float(value) => format_g(*value),
-        Entry::Histogram(histogram, _) => histogram_text(histogram),
+        Entry::Histogram(histogram, _) => histogram.test_expression(),
     }
 }
 
@@ -231,7 +232,7 @@ fn shown_entry(entry: &Entry) -> String {
 fn shown_points(series: &RangeSeries) -> String {
     let floats = series.floats.iter().map(|s| (s.at, format_g(s.value)));
     let histograms = series.histograms.iter();
-    let histograms = histograms.map(|(at, histogram)| (*at, histogram_text(histogram)));
+    let histograms = histograms.map(|(at, histogram)| (*at, histogram.test_expression()));
     let mut points: Vec<_> = floats.take(20).chain(histograms.take(20)).collect();
     points.sort_by_key(|(at, _)| *at);
     let texts: Vec<_> = points

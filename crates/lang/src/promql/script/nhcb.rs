@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::histogram::{BucketSpan, Buckets, CUSTOM_BUCKETS, Histogram};
-use crate::model::number::format_g;
+use crate::model::histogram::{self, ClassicError, Histogram};
 use crate::model::{Duration, LabelMap, Labels, METRIC_NAME};
 use crate::promql::notation::{Entry, Sequence, stored_hint};
 use crate::promql::store::SampleBuffer;
@@ -92,64 +91,8 @@ fn part_of(labels: &Labels) -> Option<(Labels, Part)> {
 }
 
 impl Classic {
-    fn convert(mut self) -> Result<Histogram, String> {
+    fn convert(mut self) -> Result<Histogram, ClassicError> {
         self.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
-        self.buckets.dedup_by(|later, first| later.0 == first.0);
-        self.check()?;
-        let last = self.buckets.last().copied();
-        let count = self.count.or(last.map(|(_, count)| count)).unwrap_or(0.0);
-        if last.is_none_or(|(bound, _)| bound != f64::INFINITY) {
-            self.buckets.push((f64::INFINITY, count));
-        }
-        let (bound, last) = self.buckets[self.buckets.len() - 1];
-        if count != last {
-            let [count, bound, last] = [count, bound, last].map(format_g);
-            return Err(format!(
-                "count mismatch: count={count} != le={bound} count={last}"
-            ));
-        }
-        let is_whole = |value: f64| value.fract() == 0.0;
-        let all_whole = is_whole(count) && self.buckets.iter().all(|b| is_whole(b.1));
-        let bounds = self.buckets.iter().map(|(bound, _)| *bound);
-        let mut before = 0.0;
-        let counts = self.buckets.iter().map(|(_, upto)| {
-            let own = upto - before;
-            before = *upto;
-            own
-        });
-        let mut histogram = Histogram {
-            schema: CUSTOM_BUCKETS,
-            count,
-            sum: self.sum,
-            positive: Buckets {
-                spans: vec![BucketSpan {
-                    offset: 0,
-                    length: u32::try_from(self.buckets.len()).map_err(|_| "too many buckets")?,
-                }],
-                counts: counts.collect(),
-            },
-            custom_values: bounds.filter(|bound| *bound != f64::INFINITY).collect(),
-            ..Histogram::default()
-        };
-        histogram.compact(if all_whole { 2 } else { 0 });
-        Ok(histogram)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        if let Some((bound, count)) = self.buckets.iter().find(|(_, count)| *count < 0.0) {
-            let [bound, count] = [*bound, *count].map(format_g);
-            return Err(format!(
-                "bucket count must be non-negative: le={bound}, count={count}"
-            ));
-        }
-        if let Some(count) = self.count.filter(|count| *count < 0.0) {
-            let count = format_g(count);
-            return Err(format!("count must be non-negative: count={count}"));
-        }
-        if let Some(pair) = self.buckets.windows(2).find(|pair| pair[1].1 < pair[0].1) {
-            let [lower, higher] = [pair[0].1, pair[1].1].map(format_g);
-            return Err(format!("count is not cumulative: {higher} < {lower}"));
-        }
-        Ok(())
+        histogram::from_classic(&self.buckets, self.count, self.sum)
     }
 }
