@@ -2,8 +2,44 @@
 
 use super::*;
 use crate::model::Labels;
+use crate::model::number::format_g;
 use crate::promql::memory::MemoryStore;
-use crate::promql::{ParseOptions, parse};
+use crate::promql::{ParseOptions, parse, script};
+
+/// Evaluates an expression over `load` at minutes 0, 1 and 2: a line for each series of numbers, with `_`
+/// where it has none, or the error.
+#[track_caller]
+pub(super) fn check(load: &str, text: &str, expected: &str) {
+    let store = script::load_only(load).unwrap();
+    let expr = parse(text, ParseOptions::all()).unwrap();
+    let minute = Duration::from_mins(1);
+    // What is missing is missing.
+    let options = EvalOptions {
+        lookback: minute,
+        ..EvalOptions::default()
+    };
+    let (start, end) = (Timestamp::from_millis(0), Timestamp::from_millis(120_000));
+    let answer = match range(&expr, &store, start, end, minute, &options) {
+        Ok(answer) => answer,
+        Err(error) => return assert_eq!(format!("error: {error}"), expected, "{text}"),
+    };
+    let Value::Matrix(matrix) = answer.value else {
+        panic!("{text}: {:?}", answer.value)
+    };
+    let lines = matrix.iter().map(|series| {
+        let mut line = series.labels.to_string();
+        for step in 0..3 {
+            let found = series
+                .floats
+                .iter()
+                .find(|s| s.at.millis() == step * 60_000);
+            line.push(' ');
+            line += &found.map_or("_".into(), |sample| format_g(sample.value));
+        }
+        line
+    });
+    assert_eq!(lines.collect::<Vec<_>>().join("\n"), expected, "{text}");
+}
 
 #[test]
 fn the_newest_sample_counts_until_it_is_too_old() {

@@ -32,6 +32,12 @@ struct Cell {
     running: bool,
     /// Exponential and custom buckets met, which spoils the result.
     incompatible: bool,
+    hints: Hints,
+}
+
+/// What the histograms say of resets before them.
+#[derive(Default)]
+struct Hints {
     reset: bool,
     not_reset: bool,
 }
@@ -88,7 +94,7 @@ impl Cells {
                 );
                 column.floats[step] = stale();
             } else if !cell.incompatible {
-                if cell.reset && cell.not_reset {
+                if cell.hints.reset && cell.hints.not_reset {
                     context.note(
                         Severity::Warning,
                         "conflicting counter resets during histogram aggregation",
@@ -111,8 +117,7 @@ impl Cell {
             count: 1.0,
             running: false,
             incompatible: false,
-            reset: false,
-            not_reset: false,
+            hints: Hints::default(),
         };
         if let Some(value) = &value {
             cell.look_at(value);
@@ -122,8 +127,8 @@ impl Cell {
     }
 
     fn look_at(&mut self, histogram: &Histogram) {
-        self.reset |= histogram.reset_hint == ResetHint::Reset;
-        self.not_reset |= histogram.reset_hint == ResetHint::NotReset;
+        self.hints.reset |= histogram.reset_hint == ResetHint::Reset;
+        self.hints.not_reset |= histogram.reset_hint == ResetHint::NotReset;
     }
 
     fn take(&mut self, histogram: &Histogram, goal: Goal, context: &Context<'_>, labels: &Labels) {

@@ -142,3 +142,6 @@ impl Parameter {
         Ok(Some(counts))
     }
 }
+
+#[cfg(test)]
+mod tests;

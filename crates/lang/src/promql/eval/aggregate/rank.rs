@@ -26,6 +26,9 @@ pub(super) fn rows<'e>(ev: Evaluator<'e>, aggregate: &'e Aggregate) -> Result<Ro
     }
 }
 
+/// Steps that are looked at together.
+const CHUNK: usize = 64;
+
 /// A series that is among the best at some step, or was.
 struct Candidate {
     labels: Labels,
@@ -46,7 +49,7 @@ fn rank<'e, const LEAST: bool>(
         ev.settle(&mut series);
         ignored |= series.column.histograms.iter().any(Option::is_some);
         let group = groups.entry(grouping.group(&series.labels));
-        let heaps = group.or_insert_with(|| Heaps::new(limits.len()));
+        let heaps = group.or_insert_with(|| Heaps::new(limits));
         if heaps.offer(&series.column.floats, candidates.len(), limits) {
             candidates.push(Candidate {
                 labels: series.labels,
@@ -111,34 +114,59 @@ struct Heaps<const LEAST: bool> {
     /// `levels[i][step]` is the entry `i` of the heap of a step.
     levels: Vec<Vec<Entry>>,
     lengths: Vec<usize>,
+    /// What a number has to be better than, by step; NaN where anything may be taken. Most series are done
+    /// with after a look at these.
+    tops: Vec<f64>,
 }
 
 impl<const LEAST: bool> Heaps<LEAST> {
-    fn new(steps: usize) -> Self {
+    fn new(limits: &[usize]) -> Self {
+        let best = if LEAST {
+            f64::NEG_INFINITY
+        } else {
+            f64::INFINITY
+        };
+        let tops = limits
+            .iter()
+            .map(|limit| if *limit > 0 { f64::NAN } else { best });
         Self {
             levels: Vec::new(),
-            lengths: vec![0; steps],
+            lengths: vec![0; limits.len()],
+            tops: tops.collect(),
         }
     }
 
     /// Takes the numbers of a series where they are among the best: whether any is.
     fn offer(&mut self, values: &[f64], series: usize, limits: &[usize]) -> bool {
         let mut taken = false;
-        for (step, &value) in values.iter().enumerate() {
-            if is_stale(value) {
-                continue;
-            }
-            let entry = Entry { value, series };
-            if self.lengths[step] < limits[step] {
-                self.push(step, entry);
-                taken = true;
-            } else if limits[step] > 0 && is_better::<LEAST>(value, self.levels[0][step].value) {
-                self.levels[0][step] = entry;
-                self.sink(step);
-                taken = true;
+        for (chunk, values) in values.chunks(CHUNK).enumerate() {
+            let first = chunk * CHUNK;
+            if may_take::<LEAST>(values, &self.tops[first..]) {
+                for (offset, &value) in values.iter().enumerate() {
+                    let step = first + offset;
+                    taken |= self.offer_one(step, Entry { value, series }, limits[step]);
+                }
             }
         }
         taken
+    }
+
+    fn offer_one(&mut self, step: usize, entry: Entry, limit: usize) -> bool {
+        if is_stale(entry.value) {
+            return false;
+        }
+        if self.lengths[step] < limit {
+            self.push(step, entry);
+        } else if limit > 0 && is_better::<LEAST>(entry.value, self.levels[0][step].value) {
+            self.levels[0][step] = entry;
+            self.sink(step);
+        } else {
+            return false;
+        }
+        if self.lengths[step] == limit {
+            self.tops[step] = self.levels[0][step].value;
+        }
+        true
     }
 
     fn push(&mut self, step: usize, entry: Entry) {
@@ -208,6 +236,15 @@ impl<const LEAST: bool> Heaps<LEAST> {
         });
         entries
     }
+}
+
+/// Whether any number may be taken, given the tops. Without branches, so that several are compared at once.
+fn may_take<const LEAST: bool>(values: &[f64], tops: &[f64]) -> bool {
+    let pairs = values.iter().zip(tops);
+    pairs.fold(false, |any, (value, top)| {
+        let better = if LEAST { top > value } else { top < value };
+        any | better | (top.is_nan() & !is_stale(*value))
+    })
 }
 
 fn is_worse<const LEAST: bool>(a: f64, b: f64) -> bool {

@@ -1,7 +1,7 @@
 //! A set of steps.
 
 use super::super::column::Column;
-use crate::promql::store::is_stale;
+use crate::promql::store::{is_stale, stale};
 
 /// A set of steps, one bit each. The empty set takes no memory.
 #[derive(Debug, Clone, Default)]
@@ -17,24 +17,39 @@ impl Bits {
 
     /// Adds the steps at which a column has a value.
     pub(super) fn add_column(&mut self, column: &Column) {
-        self.add_where(column.floats.len(), |step| column.is_present(step));
-    }
-
-    /// Adds the steps below `count` of which a condition holds.
-    pub(super) fn add_where(&mut self, count: usize, condition: impl Fn(usize) -> bool) {
-        self.0.resize(self.0.len().max(count.div_ceil(64)), 0);
-        for (word, bits) in self.0.iter_mut().enumerate() {
-            let first = word * 64;
-            for bit in 0..count.saturating_sub(first).min(64) {
-                *bits |= u64::from(condition(first + bit)) << bit;
+        self.grow(column.floats.len());
+        for (word, values) in self.0.iter_mut().zip(column.floats.chunks(64)) {
+            for (bit, value) in values.iter().enumerate() {
+                *word |= u64::from(!is_stale(*value)) << bit;
+            }
+        }
+        for (step, histogram) in column.histograms.iter().enumerate() {
+            if histogram.is_some() {
+                self.add(step);
             }
         }
     }
 
-    pub(super) fn add(&mut self, step: usize) {
-        if self.0.len() <= step / 64 {
-            self.0.resize(step / 64 + 1, 0);
+    /// Adds the steps at which both of two columns have a number.
+    pub(super) fn add_both(&mut self, a: &[f64], b: &[f64]) {
+        self.grow(a.len());
+        let pairs = a.chunks(64).zip(b.chunks(64));
+        for (word, (a, b)) in self.0.iter_mut().zip(pairs) {
+            for (bit, (a, b)) in a.iter().zip(b).enumerate() {
+                *word |= u64::from(both(*a, *b)) << bit;
+            }
         }
+    }
+
+    fn grow(&mut self, steps: usize) {
+        let words = steps.div_ceil(64);
+        if self.0.len() < words {
+            self.0.resize(words, 0);
+        }
+    }
+
+    pub(super) fn add(&mut self, step: usize) {
+        self.grow(step + 1);
         self.0[step / 64] |= 1 << (step % 64);
     }
 
@@ -71,15 +86,30 @@ impl Bits {
 
     /// Takes the values of a column away: those at the steps of the set, or all others.
     pub(super) fn filter(&self, column: &mut Column, keep: bool) {
-        for step in 0..column.floats.len() {
+        let words = self.0.iter().copied().chain(std::iter::repeat(0));
+        for (word, values) in words.zip(column.floats.chunks_mut(64)) {
+            let kept = if keep { word } else { !word };
+            if kept == u64::MAX {
+                continue;
+            }
+            for (bit, value) in values.iter_mut().enumerate() {
+                *value = if kept >> bit & 1 == 1 {
+                    *value
+                } else {
+                    stale()
+                };
+            }
+        }
+        for (step, histogram) in column.histograms.iter_mut().enumerate() {
             if self.contains(step) != keep {
-                column.clear(step);
+                *histogram = None;
             }
         }
     }
 }
 
-/// Whether two columns of numbers both have a value.
+/// Whether there are two numbers.
+#[inline]
 pub(super) fn both(a: f64, b: f64) -> bool {
     !is_stale(a) && !is_stale(b)
 }

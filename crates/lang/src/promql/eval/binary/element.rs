@@ -78,8 +78,7 @@ impl Rule<'_> {
             return;
         }
         if let Some(met) = met {
-            let (a, b) = (&own.floats, &other.floats);
-            met.add_where(a.len(), |step| both(a[step], b[step]));
+            met.add_both(&own.floats, &other.floats);
         }
         numbers(
             self.op,

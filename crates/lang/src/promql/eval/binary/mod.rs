@@ -87,3 +87,6 @@ const fn changes_meaning(op: BinaryOp) -> bool {
             | BinaryOp::Atan2
     )
 }
+
+#[cfg(test)]
+mod tests;
