@@ -11,8 +11,8 @@ use stentor_lang::promql::memory::MemoryStore;
 use stentor_lang::promql::store::SampleBuffer;
 use stentor_lang::promql::{ParseOptions, parse};
 
-const MINUTES: usize = 1440;
-const INSTANCES: usize = 500;
+const MINUTES: i64 = 1440;
+const INSTANCES: i64 = 500;
 const BOUNDS: [&str; 12] = [
     "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "+Inf",
 ];
@@ -46,17 +46,17 @@ const EXPRESSIONS: [(&str, &str); 8] = [
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
 fn store() -> MemoryStore {
     let mut store = MemoryStore::default();
-    let times: Vec<i64> = (0..MINUTES).map(|minute| minute as i64 * 60_000).collect();
+    let times: Vec<i64> = (0..MINUTES).map(|minute| minute * 60_000).collect();
     for instance in 0..INSTANCES {
         let name = format!("host{instance}:9090");
-        for (index, bound) in BOUNDS.iter().enumerate() {
+        for (index, bound) in (1..).zip(BOUNDS) {
             let labels = Labels::from_pairs([
                 ("__name__", "latency_bucket"),
                 ("job", "api"),
                 ("instance", name.as_str()),
                 ("le", bound),
             ]);
-            let rise = (instance % 7 + 1) * (index + 1);
+            let rise = (instance % 7 + 1) * index;
             let values = (0..MINUTES).map(|minute| (minute * rise) as f64).collect();
             let samples = SampleBuffer {
                 times: times.clone(),
@@ -72,7 +72,7 @@ fn store() -> MemoryStore {
 fn bench(c: &mut Criterion) {
     let store = store();
     let minute = Duration::from_mins(1);
-    let end = Timestamp::from_millis((MINUTES as i64 - 1) * 60_000);
+    let end = Timestamp::from_millis((MINUTES - 1) * 60_000);
     let mut group = c.benchmark_group("promql day");
     group.sample_size(10);
     for (name, text) in EXPRESSIONS {
