@@ -2,6 +2,7 @@
 //! at the next command.
 
 use std::ops::ControlFlow;
+use std::sync::LazyLock;
 
 use super::{Command, Eval, Expected, Load, LoadedSeries, Script, TextMatch, When};
 use crate::model::labels::quote;
@@ -77,6 +78,9 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// Compiled once: that takes longer than reading a small script.
+static PATTERNS: LazyLock<Patterns> = LazyLock::new(Patterns::new);
+
 /// How upstream recognizes commands.
 #[derive(Debug)]
 struct Patterns {
@@ -105,7 +109,6 @@ impl Patterns {
 }
 
 pub(super) fn script(text: &str) -> Read<Script> {
-    let patterns = Patterns::new();
     let mut lines = Lines { text, at: 0 };
     let (mut commands, mut errors) = (Vec::new(), Vec::new());
     while let Some(line) = lines.next() {
@@ -118,7 +121,7 @@ pub(super) fn script(text: &str) -> Read<Script> {
         } else if word.starts_with("load") {
             load(line, &mut lines).map(Command::Load)
         } else if word.starts_with("eval") {
-            eval(line, &mut lines, &patterns).map(|eval| Command::Eval(Box::new(eval)))
+            eval(line, &mut lines).map(|eval| Command::Eval(Box::new(eval)))
         } else {
             Err(line.error(format!("invalid command {}", quote(line.text))))
         };
@@ -226,13 +229,13 @@ fn bounds(
     Ok((Timestamp::EPOCH + start, Timestamp::EPOCH + end, step))
 }
 
-fn eval(line: Line<'_>, lines: &mut Lines<'_>, patterns: &Patterns) -> Read<Eval> {
+fn eval(line: Line<'_>, lines: &mut Lines<'_>) -> Read<Eval> {
     let mut expected = Expected::default();
-    let (when, points, mode, text) = if let Some(parts) = patterns.instant.captures(line.text) {
+    let (when, points, mode, text) = if let Some(parts) = PATTERNS.instant.captures(line.text) {
         let at = Timestamp::EPOCH + duration(line, "timestamp", parts.get(2).unwrap_or_default())?;
         let points = (at, at, Duration::ZERO);
         (When::Instant(at), points, parts.get(1), parts.get(3))
-    } else if let Some(parts) = patterns.range.captures(line.text) {
+    } else if let Some(parts) = PATTERNS.range.captures(line.text) {
         let part = |index| parts.get(index).unwrap_or_default();
         let points = bounds(line, part(2), part(3), part(4))?;
         let when = When::Range(points.0, points.1, points.2);
@@ -266,7 +269,6 @@ fn eval(line: Line<'_>, lines: &mut Lines<'_>, patterns: &Patterns) -> Read<Eval
         eval,
         legacy_fail: mode == Some("fail"),
         expected_failures: 0,
-        patterns,
     };
     while let Some(line) = lines.next_of_block() {
         if reader.take(line)?.is_break() {
@@ -278,16 +280,15 @@ fn eval(line: Line<'_>, lines: &mut Lines<'_>, patterns: &Patterns) -> Read<Eval
 
 /// Reads the lines below an `eval`.
 #[derive(Debug)]
-struct Expectations<'p> {
+struct Expectations {
     eval: Eval,
     /// It is an `eval_fail`, which has lines of its own.
     legacy_fail: bool,
     /// The `expect fail` lines so far.
     expected_failures: usize,
-    patterns: &'p Patterns,
 }
 
-impl Expectations<'_> {
+impl Expectations {
     /// Takes one line; some must be the last.
     fn take(&mut self, line: Line<'_>) -> Read<ControlFlow<()>> {
         let text = line.text;
@@ -318,7 +319,7 @@ impl Expectations<'_> {
     }
 
     fn range_vector(&mut self, line: Line<'_>) -> Read<()> {
-        let parts = self.patterns.range_vector.captures(line.text);
+        let parts = PATTERNS.range_vector.captures(line.text);
         let parts = parts.ok_or_else(|| {
             line.error(format!(
                 "invalid range vector definition {}",
@@ -350,7 +351,7 @@ impl Expectations<'_> {
     }
 
     fn expect(&mut self, line: Line<'_>) -> Read<()> {
-        let parts = self.patterns.expect.captures(line.text).ok_or_else(|| {
+        let parts = PATTERNS.expect.captures(line.text).ok_or_else(|| {
             line.error(
                 "invalid expect statement, must match `expect <type> <match_type>: <string>` format",
             )
