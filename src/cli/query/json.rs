@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use stentor_lang::model::histogram::Histogram;
-use stentor_lang::model::number::{format_e, format_f};
+use stentor_lang::model::histogram::{ApiHistogram, Histogram};
+use stentor_lang::model::number::{format_api, format_f};
 use stentor_lang::model::{Labels, SourceText, Timestamp};
 use stentor_lang::promql::eval::{Annotations, Answer, SampleValue, Severity, Value};
 
@@ -160,41 +160,12 @@ fn pair(out: &mut String, at: Timestamp, value: impl FnOnce(&mut String)) {
     out.push(']');
 }
 
-/// A sample value; very large and very small ones with an exponent.
+/// A sample value.
 fn float(out: &mut String, value: f64) {
-    let size = value.abs();
-    let text = if size != 0.0 && size.is_finite() && !(1e-6..1e21).contains(&size) {
-        format_e(value)
-    } else {
-        format_f(value)
-    };
-    let _ = write!(out, "\"{text}\"");
+    let _ = write!(out, "\"{}\"", format_api(value));
 }
 
-/// Count, sum, and the buckets that hold something, each with which of its bounds it holds itself.
 fn histogram(out: &mut String, histogram: &Histogram) {
-    out.push_str("{\"count\":");
-    float(out, histogram.count);
-    out.push_str(",\"sum\":");
-    float(out, histogram.sum);
-    let buckets: Vec<_> = histogram.buckets().filter(|b| b.count != 0.0).collect();
-    if !buckets.is_empty() {
-        out.push_str(",\"buckets\":");
-        list(out, &buckets, |out, bucket| {
-            let boundaries = match (bucket.lower_inclusive, bucket.upper_inclusive) {
-                (false, true) => 0,
-                (true, false) => 1,
-                (false, false) => 2,
-                (true, true) => 3,
-            };
-            let _ = write!(out, "[{boundaries},");
-            float(out, bucket.lower);
-            out.push(',');
-            float(out, bucket.upper);
-            out.push(',');
-            float(out, bucket.count);
-            out.push(']');
-        });
-    }
-    out.push('}');
+    let json = serde_json::to_string(&ApiHistogram(histogram));
+    out.push_str(&json.expect("invariant: texts and numbers can be written"));
 }
