@@ -15,7 +15,6 @@ const HALF_EXPONENT: u64 = 0x3FE;
 /// Splits a number into a fraction of magnitude `[0.5, 1)` and a power of two. Zero, infinities and NaN
 /// come back with the power 0.
 #[expect(
-    clippy::cast_possible_wrap,
     clippy::cast_possible_truncation,
     reason = "an exponent has eleven bits"
 )]

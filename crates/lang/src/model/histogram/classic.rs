@@ -110,7 +110,7 @@ fn checked(buckets: &[(f64, f64)]) -> Result<Vec<(f64, f64)>, ClassicError> {
             });
         }
         match cumulative.last() {
-            Some((last, _)) if *last == bound => continue,
+            Some((last, _)) if *last == bound => {}
             Some((_, before)) if count < *before => {
                 return Err(ClassicError::NotCumulative {
                     count: format_g(count),

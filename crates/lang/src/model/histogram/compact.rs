@@ -52,9 +52,8 @@ impl Buckets {
 
     /// Whether there is nothing to remove or to join; most histograms are so.
     fn is_compact(&self, max_empty: u8) -> bool {
-        let (first, rest) = match self.spans.split_first() {
-            Some(split) => split,
-            None => return self.counts.is_empty(),
+        let Some((first, rest)) = self.spans.split_first() else {
+            return self.counts.is_empty();
         };
         first.length > 0
             && rest
