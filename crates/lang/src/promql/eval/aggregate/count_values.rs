@@ -7,7 +7,7 @@ use super::super::column::{Column, Rows, Series};
 use super::super::evaluator::Evaluator;
 use super::Grouping;
 use crate::model::number::format_f;
-use crate::model::{LabelMap, Labels, METRIC_NAME};
+use crate::model::{LabelMap, Labels, METRIC_NAME, Span};
 use crate::promql::ast::{Aggregate, Expr};
 use crate::promql::store::is_stale;
 
@@ -27,7 +27,8 @@ pub(super) fn rows<'e>(ev: Evaluator<'e>, aggregate: &'e Aggregate) -> Result<Ro
             label != METRIC_NAME && !named(&label)
         },
         label,
-        steps: ev.steps.count,
+        ev,
+        span: aggregate.at.0,
         grouping: Grouping::of(aggregate),
         bases: LabelMap::default(),
         known: HashMap::default(),
@@ -36,9 +37,7 @@ pub(super) fn rows<'e>(ev: Evaluator<'e>, aggregate: &'e Aggregate) -> Result<Ro
     for series in ev.rows(&aggregate.expr)? {
         let mut series = series?;
         ev.settle(&mut series);
-        counts.add(&series);
-        let held = counts.results.len().saturating_mul(ev.steps.count);
-        ev.check_held(held, aggregate.at.0)?;
+        counts.add(&series)?;
     }
     let rows = counts.results.into_iter().map(|(labels, column)| {
         Ok(Series {
@@ -55,7 +54,9 @@ struct Counts<'e> {
     label: String,
     /// Whether results have that label.
     is_kept: bool,
-    steps: usize,
+    ev: Evaluator<'e>,
+    /// The whole aggregation.
+    span: Span,
     grouping: Grouping<'e>,
     /// The labels of groups without the value.
     bases: LabelMap<()>,
@@ -65,7 +66,7 @@ struct Counts<'e> {
 }
 
 impl Counts<'_> {
-    fn add(&mut self, series: &Series) {
+    fn add(&mut self, series: &Series) -> Result<(), EvalError> {
         let group = self.grouping.group(&series.labels);
         let base = group.without(&self.label);
         let (base, _) = self.bases.insert_full(base, ());
@@ -78,17 +79,18 @@ impl Counts<'_> {
             let bits = if value.is_nan() { f64::NAN } else { value }.to_bits();
             let result = match last {
                 Some((last, result)) if last == bits => result,
-                _ => self.result(base, bits),
+                _ => self.result(base, bits)?,
             };
             last = Some((bits, result));
             self.count(result, step);
         }
         for (step, histogram) in series.column.histograms.iter().enumerate() {
             if let Some(histogram) = histogram {
-                let result = self.new_result(base, &histogram.to_string());
+                let result = self.new_result(base, &histogram.to_string())?;
                 self.count(result, step);
             }
         }
+        Ok(())
     }
 
     fn count(&mut self, result: usize, step: usize) {
@@ -96,23 +98,25 @@ impl Counts<'_> {
         *count = if is_stale(*count) { 1.0 } else { *count + 1.0 };
     }
 
-    fn result(&mut self, base: usize, bits: u64) -> usize {
+    fn result(&mut self, base: usize, bits: u64) -> Result<usize, EvalError> {
         if let Some(result) = self.known.get(&(base, bits)) {
-            return *result;
+            return Ok(*result);
         }
-        let result = self.new_result(base, &format_f(f64::from_bits(bits)));
+        let result = self.new_result(base, &format_f(f64::from_bits(bits)))?;
         self.known.insert((base, bits), result);
-        result
+        Ok(result)
     }
 
-    fn new_result(&mut self, base: usize, value: &str) -> usize {
+    fn new_result(&mut self, base: usize, value: &str) -> Result<usize, EvalError> {
         let (group, ()) = self.bases.get_index(base).expect("invariant: inserted");
         let labels = self.labels(group, value);
-        let steps = self.steps;
+        let steps = self.ev.steps.count;
         let entry = self.results.entry(labels);
         let result = entry.index();
         entry.or_insert_with(|| Column::absent(steps));
-        result
+        let held = self.results.len().saturating_mul(steps);
+        self.ev.check_held(held, self.span)?;
+        Ok(result)
     }
 
     fn labels(&self, group: &Labels, value: &str) -> Labels {

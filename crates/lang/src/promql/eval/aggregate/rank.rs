@@ -11,7 +11,7 @@ use super::super::annotation::Severity;
 use super::super::column::{Column, Rows, Series};
 use super::super::evaluator::Evaluator;
 use super::{Grouping, Parameter};
-use crate::model::{LabelMap, Labels};
+use crate::model::{LabelMap, Labels, Span};
 use crate::promql::ast::{Aggregate, AggregateOp};
 use crate::promql::store::{is_stale, stale};
 
@@ -44,30 +44,29 @@ fn rank<'e, const LEAST: bool>(
     let mut groups: LabelMap<Heaps<LEAST>> = LabelMap::default();
     let mut candidates = Vec::new();
     let mut ignored = false;
+    let mut held = 0;
     for series in ev.rows(&aggregate.expr)? {
         let mut series = series?;
         ev.settle(&mut series);
         ignored |= series.column.histograms.iter().any(Option::is_some);
         let group = groups.entry(grouping.group(&series.labels));
         let heaps = group.or_insert_with(|| Heaps::new(limits));
+        let levels = heaps.levels.len();
         if heaps.offer(&series.column.floats, candidates.len(), limits) {
             candidates.push(Candidate {
                 labels: series.labels,
                 drop_name: series.drop_name,
             });
-            let levels: usize = groups.values().map(|heaps| heaps.levels.len()).sum();
-            ev.check_held(levels.saturating_mul(ev.steps.count), aggregate.at.0)?;
+            held += heaps.levels.len() - levels;
+            ev.check_held(held.saturating_mul(ev.steps.count), aggregate.at.0)?;
         }
     }
     if ignored {
         let message = format!("ignored histogram in {} aggregation", aggregate.op.as_str());
         ev.shared.note(Severity::Info, message, aggregate.at.0);
     }
-    Ok(Box::new(
-        results(groups, candidates, ev.steps.count)
-            .into_iter()
-            .map(Ok),
-    ))
+    let found = results(groups, candidates, &ev, aggregate.at.0)?;
+    Ok(Box::new(found.into_iter().map(Ok)))
 }
 
 /// The best series with their numbers at the steps at which they are among the best. Groups come in order,
@@ -75,8 +74,10 @@ fn rank<'e, const LEAST: bool>(
 fn results<const LEAST: bool>(
     groups: LabelMap<Heaps<LEAST>>,
     candidates: Vec<Candidate>,
-    steps: usize,
-) -> Vec<Series> {
+    ev: &Evaluator<'_>,
+    span: Span,
+) -> Result<Vec<Series>, EvalError> {
+    let steps = ev.steps.count;
     let mut found: indexmap::IndexMap<usize, Column, foldhash::fast::RandomState> =
         indexmap::IndexMap::default();
     for heaps in groups.into_values() {
@@ -87,6 +88,7 @@ fn results<const LEAST: bool>(
                     .or_insert_with(|| Column::absent(steps));
                 column.floats[step] = entry.value;
             }
+            ev.check_held(found.len().saturating_mul(steps), span)?;
         }
     }
     let mut candidates: Vec<_> = candidates.into_iter().map(Some).collect();
@@ -100,7 +102,7 @@ fn results<const LEAST: bool>(
             column,
         }
     });
-    results.collect()
+    Ok(results.collect())
 }
 
 #[derive(Debug, Clone, Copy)]
