@@ -116,3 +116,54 @@ fn texts(answer: &Answer, severity: Severity, source: &SourceText) -> Vec<String
     let of_kind = answer.annotations.iter().filter(|a| a.severity == severity);
     of_kind.map(|annotation| annotation.text(source)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use stentor_core::fixture::{self, Format};
+    use stentor_lang::model::Timestamp;
+    use stentor_lang::promql::ParseOptions;
+    use stentor_lang::promql::eval::EvalOptions;
+    use stentor_lang::promql::memory::MemoryStore;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(expr: &str, expected: &str) {
+        let mut store = MemoryStore::default();
+        let script = "load 1m\n  a{b=\"1\"} 1 2\n  a{b=\"2\"} 1\n";
+        let options = fixture::Options::default();
+        fixture::read(script, Format::Script, &options, &mut store).expect("a script");
+        let language = Language {
+            syntax: ParseOptions::default(),
+            options: EvalOptions::default(),
+        };
+        let when = When::Instant(Timestamp::from_millis(60_000));
+        let mut line = one(expr, &Fixture::new(store), &when, &language);
+        assert!(line.seconds >= 0.0);
+        line.seconds = 0.5;
+        // How much of a series is read is the evaluator's affair.
+        line.samples_read = line.samples_read.map(|count| count.min(1));
+        let shown = serde_json::to_string(&line).expect("JSON");
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn statistics_of_expressions() {
+        check(
+            "a",
+            r#"{"expr":"a","seconds":0.5,"series":2,"series_read":2,"samples_read":1}"#,
+        );
+        check(
+            "rate(a[5m])",
+            r#"{"expr":"rate(a[5m])","seconds":0.5,"series":1,"series_read":2,"samples_read":1,"infos":["PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"a\" (1:6)"]}"#,
+        );
+        check(
+            "sum(",
+            r#"{"expr":"sum(","seconds":0.5,"series":0,"error":"expression:1:4: unclosed left parenthesis"}"#,
+        );
+        check(
+            "a + on () a",
+            r#"{"expr":"a + on () a","seconds":0.5,"series":0,"error":"expression:1:1: found duplicate series for the match group {} on the right hand-side of the operation: [{__name__=\"a\", b=\"1\"}, {__name__=\"a\", b=\"2\"}];many-to-many matching not allowed: matching labels must be unique on one side"}"#,
+        );
+    }
+}

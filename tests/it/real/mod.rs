@@ -11,6 +11,7 @@ mod parity;
 mod peers;
 mod process;
 mod prometheus;
+mod query;
 mod remote_write;
 mod rules_pack;
 mod scene;
