@@ -117,7 +117,7 @@ fn start(folder: &Path) -> Option<Servers> {
         .arg(format!("--listen=127.0.0.1:{}", ports[1]));
     let stentor = Process::start("stentor", &mut command, &folder.join("stentor.log"));
     for port in ports {
-        eventually("both servers are ready", Duration::from_secs(60), || {
+        eventually("both servers are ready", Duration::from_mins(1), || {
             let ready = http::get(port, "/-/ready").ok()?;
             (ready.status == 200).then_some(())
         });
