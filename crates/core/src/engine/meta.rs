@@ -104,6 +104,15 @@ impl Meta {
         firing.or_else(|| self.ended.get(labels))
     }
 
+    /// Whether one fires. Mostly none does, and nothing is looked up.
+    fn speaks(&self, kind: MetaKind, subject: impl fmt::Display) -> bool {
+        let key = || MetaKey {
+            kind,
+            subject: subject.to_string(),
+        };
+        !self.firing.is_empty() && self.firing.contains_key(&key())
+    }
+
     /// Sets or ends one, the only way in which they change.
     pub(super) fn apply(&mut self, key: &MetaKey, row: Option<&MetaAlert>) {
         match row {
@@ -131,24 +140,20 @@ impl Engine {
         let datasource = Arc::clone(&group.name.datasource);
         let silent_from = group.silent_from.unwrap_or(at);
         self.judge_datasource(&datasource, rules, interval, silent_from, at, now);
-        let down = MetaKey {
-            kind: MetaKind::DatasourceDown,
-            subject: datasource.to_string(),
-        };
-        let down = self.meta.firing.contains_key(&down);
+        let down = self.meta.speaks(MetaKind::DatasourceDown, &*datasource);
         for no in rules {
             let Some(rule) = self.rules.get(no) else {
                 continue;
             };
             let blind = rule.sight.blind_since.map(|since| at.since(since));
             // After a restart the spell may look shorter than it is: what speaks goes on.
-            let spoke = self.meta.firing.contains_key(&MetaKey {
-                kind: MetaKind::RuleBlind,
-                subject: no.0.to_string(),
-            });
-            let long = blind.is_some_and(|spell| spoke || spell >= bound(interval));
+            let spoke = || self.meta.speaks(MetaKind::RuleBlind, no.0);
+            let long = blind.is_some_and(|spell| spell >= bound(interval) || spoke());
             let speaks = long && !down;
             let over = rule.over_limit;
+            if !speaks && over == 0 && self.meta.firing.is_empty() {
+                continue;
+            }
             let name = Arc::clone(&rule.key.alert);
             let why = match &rule.health {
                 Health::Err(why) => why.to_string(),
@@ -187,6 +192,10 @@ impl Engine {
             return;
         }
         let answers = asked().any(|rule| rule.answered);
+        if answers && self.meta.firing.is_empty() {
+            self.meta.silent.remove(datasource);
+            return;
+        }
         let key = MetaKey {
             kind: MetaKind::DatasourceDown,
             subject: datasource.to_string(),
