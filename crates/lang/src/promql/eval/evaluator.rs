@@ -150,6 +150,22 @@ impl Shared {
         self.samples.fetch_add(samples, Ordering::Relaxed);
     }
 
+    /// Takes in what was noted and counted elsewhere.
+    pub(super) fn absorb(&self, other: Self) {
+        let annotations = other.annotations.into_inner();
+        let annotations = annotations.expect("invariant: no holder panics");
+        if !annotations.is_empty() {
+            let mut own = self
+                .annotations
+                .lock()
+                .expect("invariant: no holder panics");
+            own.extend(annotations);
+        }
+        let (series, samples) = (other.series.into_inner(), other.samples.into_inner());
+        self.series.fetch_add(series, Ordering::Relaxed);
+        self.samples.fetch_add(samples, Ordering::Relaxed);
+    }
+
     fn answer(self, value: Value) -> Answer {
         Answer {
             value,

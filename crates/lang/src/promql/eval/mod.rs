@@ -7,6 +7,7 @@
 mod aggregate;
 mod annotation;
 mod binary;
+mod blocks;
 mod call;
 mod column;
 mod duration;

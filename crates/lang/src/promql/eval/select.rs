@@ -2,10 +2,10 @@
 
 use super::column::{Column, Rows, Series};
 use super::evaluator::Evaluator;
-use super::{EvalError, duration, window};
+use super::{EvalError, blocks, duration, window};
 use crate::model::Timestamp;
 use crate::promql::ast::{AtModifier, DurationValue, Extended, VectorSelector};
-use crate::promql::store::{SampleBuffer, Samples, is_stale};
+use crate::promql::store::{SampleBuffer, Samples, StoredSeries, is_stale};
 use crate::regex::LabelMatcher;
 
 pub(super) use window::matrix;
@@ -92,24 +92,27 @@ pub(super) fn read<'e>(
     let from = Timestamp::from_millis(first);
     let to = Timestamp::from_millis(instant.at(steps.end()));
     let found = ev.store.select(matchers, from, to);
-    let (mut buffer, mut outlines) = (SampleBuffer::default(), Vec::new());
-    let rows = found.into_iter().map(move |stored| {
-        let samples = ev.store.samples(stored.id, from, to, &mut buffer);
-        ev.shared.count(samples.len());
-        let samples = ev.reading.read(samples, &mut outlines);
-        let mut column = Column::absent(steps.count);
-        let times = (0..swept).map(|step| instant.at(steps.at(step)));
-        newest(&samples, times, lookback, part, &mut column);
-        if swept < steps.count {
-            window::repeat_first(&mut column);
-        }
-        Ok(Series {
-            labels: stored.labels,
-            drop_name: false,
-            column,
-        })
-    });
-    Box::new(rows)
+    blocks::rows(
+        found.into_iter().map(Ok),
+        steps.count,
+        ev.shared,
+        move |stored: StoredSeries, (buffer, outlines): &mut (SampleBuffer, Vec<_>), shared| {
+            let samples = ev.store.samples(stored.id, from, to, buffer);
+            shared.count(samples.len());
+            let samples = ev.reading.read(samples, outlines);
+            let mut column = Column::absent(steps.count);
+            let times = (0..swept).map(|step| instant.at(steps.at(step)));
+            newest(&samples, times, lookback, part, &mut column);
+            if swept < steps.count {
+                window::repeat_first(&mut column);
+            }
+            Ok(Series {
+                labels: stored.labels,
+                drop_name: false,
+                column,
+            })
+        },
+    )
 }
 
 /// The newest sample at each time, unless it is too old or a staleness marker.

@@ -15,7 +15,8 @@ pub(super) fn rows<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>, Ev
     let mut missing = Column::absent(ev.steps.count);
     missing.floats.fill(1.0);
     let mut left = ev.steps.count;
-    let present = Source::of(ev, &call.args[0])?.rows(Present, call.at.0, false, |series| series);
+    let present =
+        Source::of(ev, &call.args[0])?.rows(Present, call.at.0, false, |series, _| series);
     for series in present {
         for (missing, found) in missing.floats.iter_mut().zip(&series?.column.floats) {
             if !is_stale(*found) && !is_stale(*missing) {

@@ -4,6 +4,7 @@ mod absent;
 mod compare;
 mod extended;
 mod histogram;
+mod lanes;
 mod over_time;
 mod quantile;
 mod ranges;
@@ -14,7 +15,7 @@ mod source;
 use std::sync::Arc;
 
 use super::column::{Rows, Series};
-use super::evaluator::{Evaluator, not_built};
+use super::evaluator::{Evaluator, Shared, not_built};
 use super::{EvalError, Severity};
 use crate::model::histogram::{Histogram, ResetHint};
 use crate::model::labels::quote;
@@ -123,7 +124,7 @@ pub(super) fn smoothed<'e>(
     selector: &'e VectorSelector,
 ) -> Result<Rows<'e>, EvalError> {
     let source = Source::around(ev, selector)?;
-    Ok(source.rows(Smoothed, selector.at.0, false, |series| series))
+    Ok(source.rows(Smoothed, selector.at.0, false, |series, _| series))
 }
 
 fn extended_of(call: &Call) -> Option<Extended> {
@@ -150,7 +151,7 @@ fn check_extended(call: &Call, extended: Extended) -> Result<(), EvalError> {
 }
 
 /// The rows of a function.
-fn over<'e, F: OverRange + 'e>(
+fn over<'e, F: OverRange + Sync + 'e>(
     ev: Evaluator<'e>,
     call: &'e Call,
     function: F,
@@ -162,9 +163,9 @@ fn over<'e, F: OverRange + 'e>(
         ev.options.start_timestamps && matches!(name, "rate" | "irate" | "increase" | "resets");
     let source = Source::of(ev, range)?;
     let unique = source.one_name || keeps_name || ev.options.delayed_name_removal;
-    let rows = source.rows(function, call.at.0, starts, move |mut series| {
+    let rows = source.rows(function, call.at.0, starts, move |mut series, shared| {
         if matches!(name, "rate" | "increase") {
-            note_non_counter(&ev, &series, range.span());
+            note_non_counter(&ev, &series, range.span(), shared);
         }
         series.drop_name |= !keeps_name;
         series
@@ -197,7 +198,7 @@ fn distinct(ev: &Evaluator<'_>, rows: Rows<'_>, span: Span) -> Result<Vec<Series
 }
 
 /// A hint where the name of a metric, or its type label, is not that of a counter.
-fn note_non_counter(ev: &Evaluator<'_>, series: &Series, span: Span) {
+fn note_non_counter(ev: &Evaluator<'_>, series: &Series, span: Span, shared: &Shared) {
     let name = series.labels.get(METRIC_NAME);
     if name.is_empty() {
         return;
@@ -226,7 +227,7 @@ fn note_non_counter(ev: &Evaluator<'_>, series: &Series, span: Span) {
         )
     };
     if series.column.floats.iter().any(|value| !is_stale(*value)) {
-        ev.shared.note(Severity::Info, message, span);
+        shared.note(Severity::Info, message, span);
     }
 }
 

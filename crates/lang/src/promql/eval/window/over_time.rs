@@ -2,7 +2,8 @@
 
 use super::super::value::SampleValue;
 use super::histogram;
-use super::ranges::{Context, OverRange, Window};
+use super::lanes::{LANES, Sums, side_by_side};
+use super::ranges::{Bounds, Context, OverRange, Ranges, Window};
 use crate::model::number::kahan_add;
 
 pub(super) const MIXED: &str = "encountered a mix of histograms and floats for metric name";
@@ -22,6 +23,36 @@ pub(super) fn ignoring(
     Some(SampleValue::Float(function.floats(window, context)))
 }
 
+/// Goes over the steps by as many as there are lanes, as long as no range among them is empty; else, and for the
+/// rest, step by step.
+#[inline]
+fn in_lanes(
+    function: &impl OverRange,
+    ranges: &Ranges<'_>,
+    context: &mut Context<'_>,
+    out: &mut [f64],
+    mut work: impl FnMut(&[Bounds; LANES], &mut [f64]),
+) {
+    for (group, out) in out.chunks_mut(LANES).enumerate() {
+        let first = group * LANES;
+        let bounds = &ranges.bounds[first..first + out.len()];
+        match <&[Bounds; LANES]>::try_from(bounds) {
+            Ok(lanes) if lanes.iter().all(|range| range.len() > 0) => work(lanes, out),
+            _ => {
+                for (step, out) in (first..).zip(out) {
+                    if let Some(window) = ranges.window(step) {
+                        *out = function.floats(&window, context);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn total(sum: f64, lost: f64) -> f64 {
+    if sum.is_infinite() { sum } else { sum + lost }
+}
+
 /// `sum_over_time`
 pub(super) struct Sum;
 
@@ -31,7 +62,22 @@ impl OverRange for Sum {
         for &value in window.floats.values {
             (sum, lost) = kahan_add(value, sum, lost);
         }
-        if sum.is_infinite() { sum } else { sum + lost }
+        total(sum, lost)
+    }
+
+    fn sweep(&self, ranges: &Ranges<'_>, context: &mut Context<'_>, out: &mut [f64]) {
+        let values = ranges.floats.values;
+        in_lanes(self, ranges, context, out, |lanes, out| {
+            let mut sums = Sums::from([0.0; LANES]);
+            let common = side_by_side(values, lanes, 0, |_, now| sums.add(now));
+            for (lane, (range, out)) in lanes.iter().zip(out).enumerate() {
+                let (mut sum, mut lost) = (sums.sum[lane], sums.lost[lane]);
+                for &value in &values[range.first + common..range.end] {
+                    (sum, lost) = kahan_add(value, sum, lost);
+                }
+                *out = total(sum, lost);
+            }
+        });
     }
 
     fn mixed(&self, window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
@@ -47,19 +93,31 @@ impl OverRange for Sum {
 pub(super) struct Average;
 
 impl OverRange for Average {
-    #[expect(clippy::cast_precision_loss, reason = "a count, as upstream")]
     fn floats(&self, window: &Window<'_>, _: &mut Context<'_>) -> f64 {
-        let values = window.floats.values;
-        let (mut sum, mut lost) = (values[0], 0.0);
-        for (index, &value) in values.iter().enumerate().skip(1) {
-            let (next, next_lost) = kahan_add(value, sum, lost);
-            if next.is_infinite() {
-                return moving_mean(&values[index..], index as f64, sum, lost);
+        mean(window.floats.values)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a count, as upstream")]
+    fn sweep(&self, ranges: &Ranges<'_>, context: &mut Context<'_>, out: &mut [f64]) {
+        let values = ranges.floats.values;
+        in_lanes(self, ranges, context, out, |lanes, out| {
+            let mut sums = Sums::from(lanes.map(|range| values[range.first]));
+            let common = side_by_side(values, lanes, 1, |_, now| sums.add(now));
+            for (lane, (range, out)) in lanes.iter().zip(out).enumerate() {
+                let (mut sum, mut lost) = (sums.sum[lane], sums.lost[lane]);
+                let mut overflow = sums.overflow[lane];
+                for &value in &values[range.first + common..range.end] {
+                    (sum, lost) = kahan_add(value, sum, lost);
+                    overflow |= sum.is_infinite();
+                }
+                let count = range.len() as f64;
+                *out = if overflow {
+                    mean(&values[range.first..range.end])
+                } else {
+                    sum / count + lost / count
+                };
             }
-            (sum, lost) = (next, next_lost);
-        }
-        let count = values.len() as f64;
-        sum / count + lost / count
+        });
     }
 
     fn mixed(&self, window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
@@ -69,6 +127,20 @@ impl OverRange for Average {
         }
         histogram::mean(window.histograms.values, context).map(SampleValue::Histogram)
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count, as upstream")]
+fn mean(values: &[f64]) -> f64 {
+    let (mut sum, mut lost) = (values[0], 0.0);
+    for (index, &value) in values.iter().enumerate().skip(1) {
+        let (next, next_lost) = kahan_add(value, sum, lost);
+        if next.is_infinite() {
+            return moving_mean(&values[index..], index as f64, sum, lost);
+        }
+        (sum, lost) = (next, next_lost);
+    }
+    let count = values.len() as f64;
+    sum / count + lost / count
 }
 
 /// Goes on with values that the sum of the `count` before them cannot take in.
@@ -169,16 +241,55 @@ impl Extreme<false> {
     pub(super) const MIN: Self = Self;
 }
 
+impl<const MAX: bool> Extreme<MAX> {
+    #[inline]
+    fn is_better(value: f64, best: f64) -> bool {
+        if MAX { value > best } else { value < best }
+    }
+}
+
 impl<const MAX: bool> OverRange for Extreme<MAX> {
     fn floats(&self, window: &Window<'_>, _: &mut Context<'_>) -> f64 {
         let mut best = window.floats.values[0];
         for &value in window.floats.values {
-            let better = if MAX { value > best } else { value < best };
-            if better || best.is_nan() {
+            if Self::is_better(value, best) || best.is_nan() {
                 best = value;
             }
         }
         best
+    }
+
+    /// Keeps those that may still become the best of a range: each is better than all behind it, or as good.
+    fn sweep(&self, ranges: &Ranges<'_>, _: &mut Context<'_>, out: &mut [f64]) {
+        let values = ranges.floats.values;
+        let mut candidates: Vec<usize> = Vec::new();
+        let (mut head, mut next) = (0, 0);
+        for (range, out) in ranges.bounds.iter().zip(out) {
+            if range.len() == 0 {
+                continue;
+            }
+            next = next.max(range.first);
+            while next < range.end {
+                let value = values[next];
+                if !value.is_nan() {
+                    while candidates.len() > head
+                        && Self::is_better(value, values[candidates[candidates.len() - 1]])
+                    {
+                        candidates.pop();
+                    }
+                    candidates.push(next);
+                }
+                next += 1;
+            }
+            while candidates
+                .get(head)
+                .is_some_and(|&index| index < range.first)
+            {
+                head += 1;
+            }
+            let best = candidates.get(head).copied().unwrap_or(range.end - 1);
+            *out = values[best];
+        }
     }
 
     fn mixed(&self, window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {

@@ -57,7 +57,7 @@ impl OverRange for Quantile {
         }
         context.scratch.clear();
         context.scratch.extend_from_slice(window.floats.values);
-        quantile(q, &mut context.scratch)
+        quantile(q, context.scratch)
     }
 
     fn mixed(&self, window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
@@ -81,7 +81,7 @@ pub(super) struct Deviation;
 
 impl OverRange for Deviation {
     fn floats(&self, window: &Window<'_>, context: &mut Context<'_>) -> f64 {
-        let values = &mut context.scratch;
+        let values = &mut *context.scratch;
         values.clear();
         values.extend_from_slice(window.floats.values);
         if values.iter().any(|value| value.is_nan()) {

@@ -106,7 +106,9 @@ pub(super) struct Context<'c> {
     pub span: Span,
     pub labels: &'c Labels,
     /// Memory that is kept from range to range.
-    pub scratch: Vec<f64>,
+    pub scratch: &'c mut Vec<f64>,
+    /// As well.
+    pub bounds: &'c mut Vec<Bounds>,
     /// Why the query must fail.
     pub error: Option<String>,
 }
@@ -135,6 +137,16 @@ pub(super) trait OverRange {
 
     /// The value of a range with histograms in it.
     fn mixed(&self, window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue>;
+
+    /// The values of the ranges of a whole series of numbers: for functions that can do better than range by
+    /// range. What is left out has no value.
+    fn sweep(&self, ranges: &Ranges<'_>, context: &mut Context<'_>, out: &mut [f64]) {
+        for (step, out) in out.iter_mut().enumerate() {
+            if let Some(window) = ranges.window(step) {
+                *out = self.floats(&window, context);
+            }
+        }
+    }
 
     /// Whether two steps with the same range may have different values.
     fn sees_step(&self) -> bool {
@@ -245,13 +257,15 @@ pub(super) fn sweep<F: OverRange>(
     let swept = if once { count.min(1) } else { count };
     let mut column = Column::absent(count);
     if histograms.times.is_empty() {
-        sweep_floats(
-            function,
+        let mut bounds = std::mem::take(context.bounds);
+        fill_bounds(&mut bounds, floats.times, geometry, swept);
+        let ranges = Ranges {
             floats,
             geometry,
-            context,
-            &mut column.floats[..swept],
-        );
+            bounds: &bounds,
+        };
+        function.sweep(&ranges, context, &mut column.floats[..swept]);
+        *context.bounds = bounds;
     } else {
         sweep_mixed(
             function,
@@ -267,33 +281,6 @@ pub(super) fn sweep<F: OverRange>(
         repeat_first(&mut column);
     }
     column
-}
-
-fn sweep_floats<F: OverRange>(
-    function: &F,
-    floats: Floats<'_>,
-    geometry: &Geometry,
-    context: &mut Context<'_>,
-    out: &mut [f64],
-) {
-    let mut bounds = Bounds::default();
-    for (step, out) in out.iter_mut().enumerate() {
-        let to = geometry.end(step);
-        let from = to.saturating_sub(geometry.length);
-        bounds.advance(floats.times, from - geometry.before, to + geometry.after);
-        if bounds.first == bounds.end {
-            continue;
-        }
-        let window = Window {
-            floats: floats.slice(bounds.first, bounds.end),
-            histograms: Histograms::default(),
-            step,
-            at: geometry.steps.at(step),
-            from,
-            to,
-        };
-        *out = function.floats(&window, context);
-    }
 }
 
 fn sweep_mixed<F: OverRange>(
@@ -345,14 +332,61 @@ pub(in super::super) fn repeat_first(column: &mut Column) {
     }
 }
 
+/// The ranges of a series of numbers, all steps.
+pub(super) struct Ranges<'r> {
+    /// The numbers that all ranges are part of.
+    pub floats: Floats<'r>,
+    pub geometry: &'r Geometry,
+    /// The range of each step.
+    pub bounds: &'r [Bounds],
+}
+
+impl<'r> Ranges<'r> {
+    /// The range of a step, unless it is empty.
+    #[inline]
+    pub(super) fn window(&self, step: usize) -> Option<Window<'r>> {
+        let bounds = self.bounds[step];
+        if bounds.len() == 0 {
+            return None;
+        }
+        let to = self.geometry.end(step);
+        Some(Window {
+            floats: self.floats.slice(bounds.first, bounds.end),
+            histograms: Histograms::default(),
+            step,
+            at: self.geometry.steps.at(step),
+            from: to.saturating_sub(self.geometry.length),
+            to,
+        })
+    }
+}
+
+/// Finds the range of each of the first `count` steps in one pass.
+fn fill_bounds(bounds: &mut Vec<Bounds>, times: &[i64], geometry: &Geometry, count: usize) {
+    bounds.clear();
+    let mut now = Bounds::default();
+    bounds.extend((0..count).map(|step| {
+        let to = geometry.end(step);
+        let from = to.saturating_sub(geometry.length);
+        now.advance(times, from - geometry.before, to + geometry.after);
+        now
+    }));
+}
+
 /// The samples of a range, by index.
-#[derive(Debug, Default)]
-struct Bounds {
-    first: usize,
-    end: usize,
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Bounds {
+    pub first: usize,
+    pub end: usize,
 }
 
 impl Bounds {
+    /// How many there are.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.end - self.first
+    }
+
     /// Moves on to the samples with `after` < time <= `last`; neither may go back.
     #[inline]
     fn advance(&mut self, times: &[i64], after: i64, last: i64) {

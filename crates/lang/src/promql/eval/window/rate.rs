@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::value::SampleValue;
 use super::histogram;
 use super::over_time::MIXED;
-use super::ranges::{Context, Floats, OverRange, Window};
+use super::ranges::{Bounds, Context, Floats, OverRange, Ranges, Window};
 use crate::model::histogram::{Histogram, ResetHint};
 use crate::promql::store::stale;
 
@@ -60,28 +60,68 @@ impl Rate {
     }
 }
 
-impl OverRange for Rate {
-    fn floats(&self, window: &Window<'_>, context: &mut Context<'_>) -> f64 {
+impl Rate {
+    /// The change from the first to the last number of a range, extended to its borders.
+    #[inline]
+    fn extrapolate(&self, window: &Window<'_>, mut change: f64, seconds: f64) -> f64 {
         let floats = &window.floats;
         let end = floats.values.len() - 1;
-        let mut change = floats.values[end] - floats.values[0];
-        if self.is_counter {
-            change = Self::add_resets(floats, change, context);
-        }
         let edges = Edges {
             first: floats.times[0],
             last: floats.times[end],
             gaps: end,
             start: floats.starts.first().copied().unwrap_or(0),
         };
+        let first = floats.values[0];
         if self.is_counter && edges.begins_inside(window) {
-            change += floats.values[0];
+            change += first;
         } else if end == 0 {
             return stale();
         }
-        let first = floats.values[0];
         let zero = (change > 0.0 && first >= 0.0).then(|| first / change);
-        change * edges.factor(window, self, zero)
+        change * edges.factor(window, self, zero, seconds)
+    }
+}
+
+impl OverRange for Rate {
+    fn floats(&self, window: &Window<'_>, context: &mut Context<'_>) -> f64 {
+        let floats = &window.floats;
+        let mut change = floats.values[floats.values.len() - 1] - floats.values[0];
+        if self.is_counter {
+            change = Self::add_resets(floats, change, context);
+        }
+        self.extrapolate(window, change, range_seconds(window))
+    }
+
+    /// Finds the places where the counter fell once, and no range looks at its other samples.
+    fn sweep(&self, ranges: &Ranges<'_>, context: &mut Context<'_>, out: &mut [f64]) {
+        let Floats { values, starts, .. } = ranges.floats;
+        let mut falls: Vec<usize> = Vec::new();
+        if self.is_counter && starts.is_empty() {
+            let pairs = values.windows(2).enumerate();
+            let fallen = pairs.filter(|(_, pair)| pair[1] < pair[0]);
+            falls.extend(fallen.map(|(index, _)| index + 1));
+        }
+        let (mut first_fall, mut length) = (0, None);
+        for (step, out) in out.iter_mut().enumerate() {
+            let Some(window) = ranges.window(step) else {
+                continue;
+            };
+            if !starts.is_empty() {
+                *out = self.floats(&window, context);
+                continue;
+            }
+            let Bounds { first, end } = ranges.bounds[step];
+            let mut change = values[end - 1] - values[first];
+            while falls.get(first_fall).is_some_and(|&fall| fall <= first) {
+                first_fall += 1;
+            }
+            for &fall in falls[first_fall..].iter().take_while(|&&fall| fall < end) {
+                change += values[fall - 1];
+            }
+            let seconds = *length.get_or_insert_with(|| range_seconds(&window));
+            *out = self.extrapolate(&window, change, seconds);
+        }
     }
 
     fn mixed(&self, window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
@@ -111,7 +151,7 @@ impl OverRange for Rate {
         let mut change = change?;
         let rose = change.count > 0.0 && first.count >= 0.0;
         let zero = rose.then(|| first.count / change.count);
-        change.mul(edges.factor(window, self, zero));
+        change.mul(edges.factor(window, self, zero, range_seconds(window)));
         Some(SampleValue::Histogram(Arc::new(change)))
     }
 }
@@ -133,12 +173,12 @@ impl Edges {
     }
 
     /// What the change between the samples is multiplied by. `zero`: for a counter that rose, by which part
-    /// of its rise it is above zero at first.
+    /// of its rise it is above zero at first. `length`: that of the range, in seconds.
     #[expect(
         clippy::cast_precision_loss,
         reason = "milliseconds and counts, as upstream"
     )]
-    fn factor(&self, window: &Window<'_>, rate: &Rate, zero: Option<f64>) -> f64 {
+    fn factor(&self, window: &Window<'_>, rate: &Rate, zero: Option<f64>, length: f64) -> f64 {
         let seconds = |millis: i64| millis as f64 / 1000.0;
         let mut to_start = seconds(self.first - window.from);
         let mut to_end = seconds(window.to - self.last);
@@ -172,7 +212,7 @@ impl Edges {
             factor = (sampled + to_start + to_end) / sampled;
         }
         if rate.is_rate {
-            factor /= range_seconds(window);
+            factor /= length;
         }
         factor
     }

@@ -1,8 +1,9 @@
 //! Straight lines and smooth curves through the numbers of a range.
 
 use super::super::value::SampleValue;
+use super::lanes::{LANES, Sums, side_by_side};
 use super::over_time::{IGNORED, ignoring};
-use super::ranges::{Context, Floats, OverRange, Window};
+use super::ranges::{Bounds, Context, Floats, OverRange, Ranges, Window};
 use crate::model::number::kahan_add;
 use crate::promql::store::stale;
 
@@ -24,6 +25,11 @@ impl OverRange for Derivative {
         }
         // A time near the samples keeps the digits.
         line(&window.floats, window.floats.times[0]).slope
+    }
+
+    fn sweep(&self, ranges: &Ranges<'_>, _: &mut Context<'_>, out: &mut [f64]) {
+        let at = |step: usize| ranges.floats.times[ranges.bounds[step].first];
+        lines(ranges, out, at, |_, line| line.slope);
     }
 
     fn mixed(&self, window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
@@ -49,6 +55,13 @@ impl OverRange for Prediction {
         line.slope * self.ahead[window.step] + line.intercept
     }
 
+    fn sweep(&self, ranges: &Ranges<'_>, _: &mut Context<'_>, out: &mut [f64]) {
+        let at = |step| ranges.geometry.steps.at(step);
+        lines(ranges, out, at, |step, line| {
+            line.slope * self.ahead[step] + line.intercept
+        });
+    }
+
     fn mixed(&self, window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
         if window.floats.values.len() < 2 {
             return too_few(window, context);
@@ -68,38 +81,160 @@ struct Line {
     intercept: f64,
 }
 
-/// The line with the least squares (upstream's `linearRegression`).
-#[expect(clippy::cast_precision_loss, reason = "milliseconds, as upstream")]
-fn line(floats: &Floats<'_>, at: i64) -> Line {
-    let first = floats.values[0];
-    if floats.values[1..].iter().all(|value| *value == first) {
-        if first.is_infinite() {
-            let (slope, intercept) = (f64::NAN, f64::NAN);
-            return Line { slope, intercept };
-        }
-        let (slope, intercept) = (0.0, first);
-        return Line { slope, intercept };
+/// The line through numbers that are all the same, if they are.
+fn flat(values: &[f64]) -> Option<Line> {
+    let first = values[0];
+    if !values[1..].iter().all(|value| *value == first) {
+        return None;
     }
-    let mut count = 0.0;
-    let (mut x_sum, mut x_lost) = (0.0, 0.0);
+    Some(if first.is_infinite() {
+        let (slope, intercept) = (f64::NAN, f64::NAN);
+        Line { slope, intercept }
+    } else {
+        let (slope, intercept) = (0.0, first);
+        Line { slope, intercept }
+    })
+}
+
+/// The line with the least squares (upstream's `linearRegression`).
+fn line(floats: &Floats<'_>, at: i64) -> Line {
+    if let Some(line) = flat(floats.values) {
+        return line;
+    }
     let (mut y_sum, mut y_lost) = (0.0, 0.0);
     let (mut xy_sum, mut xy_lost) = (0.0, 0.0);
-    let (mut xx_sum, mut xx_lost) = (0.0, 0.0);
     for (&time, &y) in floats.times.iter().zip(floats.values) {
-        count += 1.0;
-        let x = time.wrapping_sub(at) as f64 / 1e3;
-        (x_sum, x_lost) = kahan_add(x, x_sum, x_lost);
         (y_sum, y_lost) = kahan_add(y, y_sum, y_lost);
-        (xy_sum, xy_lost) = kahan_add(x * y, xy_sum, xy_lost);
-        (xx_sum, xx_lost) = kahan_add(x * x, xx_sum, xx_lost);
+        (xy_sum, xy_lost) = kahan_add(seconds(time, at) * y, xy_sum, xy_lost);
     }
-    let (x, y) = (x_sum + x_lost, y_sum + y_lost);
-    let (xy, xx) = (xy_sum + xy_lost, xx_sum + xx_lost);
-    let covariance = xy - x * y / count;
-    let variance = xx - x * x / count;
-    let slope = covariance / variance;
-    let intercept = y / count - slope * x / count;
-    Line { slope, intercept }
+    Moments::of(floats.times, at).line(y_sum + y_lost, xy_sum + xy_lost)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "milliseconds, as upstream")]
+fn seconds(time: i64, at: i64) -> f64 {
+    time.wrapping_sub(at) as f64 / 1e3
+}
+
+/// What of a line depends on the times alone.
+#[derive(Default)]
+struct Moments {
+    count: f64,
+    x: f64,
+    xx: f64,
+}
+
+impl Moments {
+    #[expect(clippy::cast_precision_loss, reason = "a count, as upstream")]
+    fn of(times: &[i64], at: i64) -> Self {
+        let (mut x_sum, mut x_lost) = (0.0, 0.0);
+        let (mut xx_sum, mut xx_lost) = (0.0, 0.0);
+        for &time in times {
+            let x = seconds(time, at);
+            (x_sum, x_lost) = kahan_add(x, x_sum, x_lost);
+            (xx_sum, xx_lost) = kahan_add(x * x, xx_sum, xx_lost);
+        }
+        Self {
+            count: times.len() as f64,
+            x: x_sum + x_lost,
+            xx: xx_sum + xx_lost,
+        }
+    }
+
+    /// The line with these sums of values, and of values times seconds.
+    fn line(&self, y: f64, xy: f64) -> Line {
+        let Self { count, x, xx } = *self;
+        let covariance = xy - x * y / count;
+        let variance = xx - x * x / count;
+        let slope = covariance / variance;
+        let intercept = y / count - slope * x / count;
+        Line { slope, intercept }
+    }
+}
+
+/// The lines of all steps, seen from the time `at` of each. Where samples come at equal distances, as most do, the
+/// ranges of several steps have the same times as seen from there, and these are summed up once.
+fn lines(
+    ranges: &Ranges<'_>,
+    out: &mut [f64],
+    at: impl Fn(usize) -> i64,
+    value: impl Fn(usize, Line) -> f64,
+) {
+    let Floats { times, values, .. } = ranges.floats;
+    let even = times
+        .windows(3)
+        .all(|times| times[1] - times[0] == times[2] - times[1]);
+    let mut shared = Offsets::default();
+    for (group, out) in out.chunks_mut(LANES).enumerate() {
+        let first = group * LANES;
+        let bounds = &ranges.bounds[first..first + out.len()];
+        match <&[Bounds; LANES]>::try_from(bounds) {
+            Ok(lanes) if even && shared.fit(times, lanes, first, &at) => {
+                let zero = Sums::from([0.0; LANES]);
+                let (mut y, mut xy) = (zero, zero);
+                side_by_side(values, lanes, 0, |index, now| {
+                    let x = shared.seconds[index];
+                    y.add(now);
+                    xy.add(now.map(|value| x * value));
+                });
+                for (lane, (range, out)) in lanes.iter().zip(out).enumerate() {
+                    let (y, xy) = (y.sum[lane] + y.lost[lane], xy.sum[lane] + xy.lost[lane]);
+                    let line = flat(&values[range.first..range.end]);
+                    let line = line.unwrap_or_else(|| shared.moments.line(y, xy));
+                    *out = value(first + lane, line);
+                }
+            }
+            _ => {
+                for (step, out) in (first..).zip(out) {
+                    let Bounds { first, end } = ranges.bounds[step];
+                    if end - first >= 2 {
+                        let line = line(&ranges.floats.slice(first, end), at(step));
+                        *out = value(step, line);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The times of ranges as seen from their steps.
+#[derive(Default)]
+struct Offsets {
+    /// Of the first sample, in milliseconds.
+    first: i64,
+    /// Of each sample.
+    seconds: Vec<f64>,
+    moments: Moments,
+}
+
+impl Offsets {
+    /// Whether ranges of evenly spaced samples all have the same times as seen from their steps, which are from then
+    /// on in here.
+    fn fit(
+        &mut self,
+        times: &[i64],
+        lanes: &[Bounds; LANES],
+        step: usize,
+        at: impl Fn(usize) -> i64,
+    ) -> bool {
+        let range = lanes[0];
+        let length = range.len();
+        if length < 2 {
+            return false;
+        }
+        let first = times[range.first].wrapping_sub(at(step));
+        let alike = lanes.iter().enumerate().all(|(lane, other)| {
+            other.len() == length && times[other.first].wrapping_sub(at(step + lane)) == first
+        });
+        if alike && (first != self.first || length != self.seconds.len()) {
+            let (times, at) = (&times[range.first..range.end], at(step));
+            self.first = first;
+            self.seconds.clear();
+            self.seconds
+                .extend(times.iter().map(|&time| seconds(time, at)));
+            self.moments = Moments::of(times, at);
+        }
+        alike
+    }
 }
 
 /// `double_exponential_smoothing`

@@ -1,13 +1,17 @@
 //! Where ranges come from: a range selector, whose samples a store holds, or a subquery, which is
 //! evaluated at steps of its own.
 
+use std::sync::Arc;
+
+use super::super::blocks;
 use super::super::column::{Rows, Series, Steps};
-use super::super::evaluator::{Evaluator, checked_steps};
+use super::super::evaluator::{Evaluator, Shared, checked_steps};
 use super::super::names::may_collide;
 use super::super::select::{self, Instant};
 use super::super::{EvalError, RangeSeries, duration};
 use super::extended;
-use super::ranges::{Context, Floats, Geometry, OverRange, Tracks, sweep};
+use super::ranges::{Bounds, Context, Floats, Geometry, OverRange, Tracks, sweep};
+use crate::model::histogram::Histogram;
 use crate::model::{Duration, Sample, Span, Timestamp};
 use crate::promql::ast::{Expr, Extended, MatrixSelector, Subquery, VectorSelector};
 use crate::promql::store::{SampleBuffer, StoredSeries};
@@ -114,64 +118,79 @@ impl<'e> Source<'e> {
     }
 
     /// What a function makes of the ranges of each series, in a series that keeps its name.
-    pub(super) fn rows<F: OverRange + 'e>(
+    pub(super) fn rows<F: OverRange + Sync + 'e>(
         self,
         function: F,
         call: Span,
         starts: bool,
-        finish: impl Fn(Series) -> Series + 'e,
+        finish: impl Fn(Series, &Shared) -> Series + Sync + 'e,
     ) -> Rows<'e> {
         let Self {
             ev, geometry, span, ..
         } = self;
-        let mut tracks = Tracks::default();
-        let mut scratch = Vec::new();
+        let steps = ev.steps.count;
         match self.kind {
             Kind::Stored(found) => {
-                let (mut buffer, mut outlines) = (SampleBuffer::default(), Vec::new());
                 let (first, last) = geometry.reach();
                 let (first, last) = (Timestamp::from_millis(first), Timestamp::from_millis(last));
-                Box::new(found.into_iter().map(move |stored| {
-                    let samples = ev.store.samples(stored.id, first, last, &mut buffer);
-                    ev.shared.count(samples.len());
-                    let samples = ev.reading.read(samples, &mut outlines);
+                let found = found.into_iter().map(Ok);
+                let work = move |stored: StoredSeries, scratch: &mut Scratch, shared: &Shared| {
+                    let samples = ev
+                        .store
+                        .samples(stored.id, first, last, &mut scratch.buffer);
+                    shared.count(samples.len());
+                    let samples = ev.reading.read(samples, &mut scratch.outlines);
                     let mut context = Context {
-                        shared: ev.shared,
+                        shared,
                         span,
                         labels: &stored.labels,
-                        scratch: std::mem::take(&mut scratch),
+                        scratch: &mut scratch.values,
+                        bounds: &mut scratch.bounds,
                         error: None,
                     };
-                    let split = tracks.split(&samples, starts);
+                    let split = scratch.tracks.split(&samples, starts);
                     let column = sweep(&function, split, &geometry, &mut context);
-                    scratch = context.scratch;
                     refuse(context.error, call)?;
-                    Ok(finish(Series {
+                    let series = Series {
                         labels: stored.labels,
                         drop_name: false,
                         column,
-                    }))
-                }))
-            }
-            Kind::Computed(rows, steps) => Box::new(rows.map(move |series| {
-                let mut series = series?;
-                ev.settle(&mut series);
-                let mut context = Context {
-                    shared: ev.shared,
-                    span,
-                    labels: &series.labels,
-                    scratch: std::mem::take(&mut scratch),
-                    error: None,
+                    };
+                    Ok(finish(series, shared))
                 };
-                let split = tracks.of_column(&series.column, &steps);
-                let column = sweep(&function, split, &geometry, &mut context);
-                scratch = context.scratch;
-                refuse(context.error, call)?;
-                series.column = column;
-                Ok(finish(series))
-            })),
+                blocks::rows(found, steps, ev.shared, work)
+            }
+            Kind::Computed(rows, inner) => {
+                let work = move |mut series: Series, scratch: &mut Scratch, shared: &Shared| {
+                    ev.settle(&mut series);
+                    let mut context = Context {
+                        shared,
+                        span,
+                        labels: &series.labels,
+                        scratch: &mut scratch.values,
+                        bounds: &mut scratch.bounds,
+                        error: None,
+                    };
+                    let split = scratch.tracks.of_column(&series.column, &inner);
+                    let column = sweep(&function, split, &geometry, &mut context);
+                    refuse(context.error, call)?;
+                    series.column = column;
+                    Ok(finish(series, shared))
+                };
+                blocks::rows(rows, steps, ev.shared, work)
+            }
         }
     }
+}
+
+/// Memory that is kept from series to series.
+#[derive(Default)]
+struct Scratch {
+    buffer: SampleBuffer,
+    outlines: Vec<Option<Arc<Histogram>>>,
+    tracks: Tracks,
+    values: Vec<f64>,
+    bounds: Vec<Bounds>,
 }
 
 fn refuse(error: Option<String>, span: Span) -> Result<(), EvalError> {

@@ -1,7 +1,7 @@
 //! Functions over ranges at one instant, over series of a sample each 10 s.
 
 use crate::model::{Labels, Timestamp};
-use crate::promql::eval::{EvalOptions, SampleValue, Value, instant};
+use crate::promql::eval::{EvalOptions, SampleValue, Value, instant, range};
 use crate::promql::memory::MemoryStore;
 use crate::promql::store::stale;
 use crate::promql::{ParseOptions, parse};
@@ -110,4 +110,103 @@ fn lines() {
         "double_exponential_smoothing(rising_total[1m], 0.5, 0.5)",
         &[60.0],
     );
+}
+
+/// Samples at even and uneven distances, with holes, falls, NaN, infinities and equal values.
+fn uneven(series: usize) -> Vec<(i64, f64)> {
+    let mut seed = 77 + series as u64;
+    let mut random = move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed >> 33
+    };
+    let mut at = 0;
+    let mut samples = Vec::new();
+    for index in 0..300 {
+        let jitter = if series % 2 == 0 { 0 } else { random() % 4000 };
+        at += 10_000 + i64::try_from(jitter).unwrap();
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let value = match (series / 2, random() % 50) {
+            (1, 0) => f64::NAN,
+            (1, 1) => f64::INFINITY,
+            (1, 2) => f64::MAX,
+            (2, _) => 7.0,
+            (_, 3..6) if series > 2 => continue,
+            (_, other) => (index * other) as f64 * 0.1 - 0.0,
+        };
+        samples.push((at, value));
+    }
+    samples
+}
+
+#[test]
+fn many_steps_give_what_each_gives_alone() {
+    let mut store = MemoryStore::default();
+    for series in 0..8 {
+        let name = series.to_string();
+        let labels = Labels::from_pairs([("__name__", "x_total"), ("n", name.as_str())]);
+        for (at, value) in uneven(series) {
+            store.push(&labels, Timestamp::from_millis(at), value);
+        }
+    }
+    let options = EvalOptions::default();
+    let (start, end) = (Timestamp::from_millis(0), Timestamp::from_millis(4_000_000));
+    for function in [
+        "rate",
+        "increase",
+        "delta",
+        "sum_over_time",
+        "avg_over_time",
+        "max_over_time",
+        "min_over_time",
+        "deriv",
+        "predict_linear",
+        "stddev_over_time",
+    ] {
+        for (length, step) in [
+            ("1m", 10_000),
+            ("5m", 10_000),
+            ("2m", 25_000),
+            ("20s", 60_000),
+        ] {
+            let ahead = if function == "predict_linear" {
+                ", 60"
+            } else {
+                ""
+            };
+            let text = format!("{function}(x_total[{length}]{ahead})");
+            let expr = parse(&text, ParseOptions::all()).unwrap();
+            let step = crate::model::Duration::from_millis(step);
+            let answer = range(&expr, &store, start, end, step, &options).unwrap();
+            let Value::Matrix(matrix) = answer.value else {
+                panic!()
+            };
+            let mut found = 0;
+            let mut at = start;
+            while at <= end {
+                let alone = instant(&expr, &store, at, &options).unwrap();
+                let Value::Vector(vector) = alone.value else {
+                    panic!()
+                };
+                for sample in vector {
+                    let SampleValue::Float(value) = sample.value else {
+                        panic!()
+                    };
+                    let series = matrix.iter().find(|s| s.labels == sample.labels).unwrap();
+                    let other = series.floats.iter().find(|s| s.at == at).unwrap().value;
+                    let same =
+                        value.to_bits() == other.to_bits() || (value.is_nan() && other.is_nan());
+                    assert!(
+                        same,
+                        "{text} at {at:?}: {value} alone, {other} among others"
+                    );
+                    found += 1;
+                }
+                at = Timestamp::from_millis(at.millis() + step.millis());
+            }
+            let all: usize = matrix.iter().map(|series| series.floats.len()).sum();
+            assert_eq!(all, found, "{text}");
+        }
+    }
 }
