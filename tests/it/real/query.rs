@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::process::Process;
+use super::prometheus::now;
+use super::stentor::Stentor;
 use super::{eventually, free_port, http, peers};
 
 /// 2024-05-01T12:00:00Z, when the samples begin.
@@ -110,23 +112,32 @@ fn start(folder: &Path) -> Option<Servers> {
         .arg("--storage.tsdb.retention.time=100y")
         .arg(format!("--web.listen-address=127.0.0.1:{}", ports[0]));
     let prometheus = Process::start("prometheus", &mut command, &folder.join("prometheus.log"));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stentor"));
-    command
-        .args(["query", "--input"])
-        .arg(&file)
-        .arg(format!("--listen=127.0.0.1:{}", ports[1]));
-    let stentor = Process::start("stentor", &mut command, &folder.join("stentor.log"));
-    for port in ports {
-        eventually("both servers are ready", Duration::from_mins(1), || {
-            let ready = http::get(port, "/-/ready").ok()?;
-            (ready.status == 200).then_some(())
-        });
-    }
+    let stentor = serve(&file, ports[1], folder);
+    ready(ports[0]);
     Some(Servers {
         _prometheus: prometheus,
         _stentor: stentor,
         ports,
     })
+}
+
+/// `stentor query --listen` over a file.
+fn serve(file: &Path, port: u16, folder: &Path) -> Process {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stentor"));
+    command
+        .args(["query", "--input"])
+        .arg(file)
+        .arg(format!("--listen=127.0.0.1:{port}"));
+    let stentor = Process::start("stentor", &mut command, &folder.join("query.log"));
+    ready(port);
+    stentor
+}
+
+fn ready(port: u16) {
+    eventually("the server is ready", Duration::from_mins(1), || {
+        let ready = http::get(port, "/-/ready").ok()?;
+        (ready.status == 200).then_some(())
+    });
 }
 
 /// What `promtool query` prints for each of the servers.
@@ -287,4 +298,32 @@ fn requests_get_from_a_fixture_what_they_get_from_prometheus() {
         }
     }
     assert!(different.is_empty(), "{different}");
+}
+
+#[test]
+fn the_daemon_evaluates_rules_over_a_fixture() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("up.om");
+    let mut text = String::new();
+    let begin = now() / 1000 - 60;
+    for at in (begin..begin + 600).step_by(5) {
+        let _ = writeln!(text, "up{{job=\"api\"}} 0 {at}\nup{{job=\"db\"}} 1 {at}");
+    }
+    std::fs::write(&file, text + "# EOF\n").expect("a file");
+    let port = free_port();
+    let server = serve(&file, port, folder.path());
+    let config = format!(
+        "global: {{evaluation_interval: 1s}}\n\
+         datasources: [{{name: recorded, url: 'http://127.0.0.1:{port}', rule_files: [rules.yml]}}]\n\
+         route: {{receiver: none}}\nreceivers: [{{name: none}}]\n"
+    );
+    let rules = "groups: [{name: g, rules: [{alert: Down, expr: up == 0}]}]\n";
+    let stentor = Stentor::start(&[("stentor.yml", &config), ("rules.yml", rules)]);
+    let alerts = eventually("Down fires", Duration::from_secs(30), || {
+        let alerts = stentor.alerts("Down");
+        (!alerts.is_empty()).then_some(alerts)
+    });
+    assert_eq!(alerts.len(), 1);
+    assert_eq!(alerts[0].0, "firing");
+    assert_eq!(server.stop(), 0);
 }
