@@ -18,6 +18,7 @@ mod scene;
 mod sink;
 mod stentor;
 mod trouble;
+mod unit_tests;
 
 use std::time::{Duration, Instant};
 

@@ -53,7 +53,10 @@ pub(super) fn samples(
     };
     let (expected, got) = (sorted(expected), sorted(got));
     let same = |a: &ExpectedSample, b: &ExpectedSample| {
-        a.labels == b.labels && a.histogram == b.histogram && equal(a.value, b.value, fuzzy)
+        a.labels == b.labels
+            && a.empty == b.empty
+            && a.histogram == b.histogram
+            && equal(a.value, b.value, fuzzy)
     };
     if expected.len() == got.len() && expected.iter().zip(&got).all(|(a, b)| same(a, b)) {
         return None;
@@ -112,8 +115,10 @@ impl Facts {
             histogram => format!("{histogram} value {}", format_g(sample.value)),
         };
         let name = METRIC_NAME;
+        let mut labels = names_first(&sample.labels, name);
+        labels.extend(sample.empty.iter().map(|label| format!("{label}=\"\"")));
         Self {
-            labels: names_first(&sample.labels, name),
+            labels,
             rest: vec![value],
             lonely: sample.value.is_nan() && sample.histogram.is_empty(),
         }

@@ -104,6 +104,8 @@ pub struct ExprTest {
 pub struct ExpectedSample {
     /// Its labels, metric name included.
     pub labels: Labels,
+    /// Labels without a value, as `{a=""}` has one: no sample has them, so nothing is equal.
+    pub empty: Vec<String>,
     /// Its number; 0 for a histogram, unless somebody wrote another.
     pub value: f64,
     /// Its histogram in the series notation; empty for a number.
@@ -138,3 +140,6 @@ pub const DEFAULT_SYNTAX: ParseOptions = ParseOptions {
     extended_range_selectors: false,
     fill_modifiers: false,
 };
+
+#[cfg(test)]
+mod tests;

@@ -243,22 +243,39 @@ impl Reader<'_> {
             .scalar("histogram")
             .filter(|scalar| !scalar.text().is_empty());
         fields.finish();
-        let labels = match labels.filter(|scalar| !scalar.text().is_empty()) {
-            None => Labels::default(),
-            Some(scalar) => match promql::parse_metric_labels(scalar.text()) {
-                Ok(labels) => labels,
-                Err(errors) => {
-                    self.place(scalar, 0, errors, problems);
-                    Labels::default()
-                }
-            },
-        };
+        let (labels, empty) =
+            labels.map_or_else(Default::default, |scalar| self.metric(scalar, problems));
         let histogram = histogram.map(|scalar| self.histogram(scalar, problems));
         Some(ExpectedSample {
             labels,
+            empty,
             value,
             histogram: histogram.unwrap_or_default(),
         })
+    }
+
+    /// The labels of a sample, and those that are written with an empty value. Behind a metric name
+    /// these count as left out, as in promtool.
+    fn metric(&self, scalar: &Scalar, problems: &mut Vec<Diagnostic>) -> (Labels, Vec<String>) {
+        let text = scalar.text();
+        if text.is_empty() {
+            return (Labels::default(), Vec::new());
+        }
+        let labels = promql::parse_metric_labels(text).unwrap_or_else(|errors| {
+            self.place(scalar, 0, errors, problems);
+            Labels::default()
+        });
+        let bare = text.trim_start().starts_with('{');
+        let matchers = if bare {
+            promql::parse_selector(text).ok()
+        } else {
+            None
+        };
+        let empty = matchers
+            .into_iter()
+            .flatten()
+            .filter(|matcher| matcher.value.is_empty());
+        (labels, empty.map(|matcher| matcher.name).collect())
     }
 
     /// One histogram in the series notation, as its normal text.

@@ -91,14 +91,16 @@ fn load(test: &Test, end: Timestamp) -> Result<MemoryStore, Diagnostic> {
     let interval = test.interval.millis().max(1);
     let steps = end.since(test.start).millis() / interval + 1;
     let steps = u64::try_from(steps).unwrap_or(0);
+    let lengths = test
+        .series
+        .values()
+        .map(|series| series.values.len().min(steps));
+    if lengths.fold(0, u64::saturating_add) > MAX_LOADED {
+        let message = format!("the series of the test have more than {MAX_LOADED} samples");
+        return Err(Diagnostic::error("test/limit", test.span, message));
+    }
     let mut store = MemoryStore::default();
-    let mut loaded = 0_u64;
     for (labels, series) in &test.series {
-        loaded = loaded.saturating_add(series.values.len().min(steps));
-        if loaded > MAX_LOADED {
-            let message = format!("the series of the test have more than {MAX_LOADED} samples");
-            return Err(Diagnostic::error("test/limit", test.span, message));
-        }
         let LoadedSeries { values, starts, .. } = series;
         let samples = values.first_samples(test.start, test.interval, starts.as_ref(), steps);
         let samples = samples.map_err(|error| {
@@ -276,6 +278,7 @@ fn got_sample(labels: Labels, value: SampleValue) -> ExpectedSample {
     };
     ExpectedSample {
         labels,
+        empty: Vec::new(),
         value,
         histogram,
     }
