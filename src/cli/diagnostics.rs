@@ -130,7 +130,8 @@ fn snippet(place: &Place<'_>, color: bool) -> String {
         .primary_title(visible(title))
         .id(diagnostic.code)
         .element(source);
-    if let Some(hint) = &diagnostic.hint {
+    // Behind a difference, which stands below the source lines, comes the help by itself.
+    if let (Some(hint), None) = (&diagnostic.hint, rest) {
         group = group.element(Shown::HELP.message(visible(hint)));
     }
     let renderer = if color {
@@ -146,6 +147,9 @@ fn snippet(place: &Place<'_>, color: bool) -> String {
             Some(b'+') if color => writeln!(text, "  \u{1b}[32m{line}\u{1b}[0m"),
             _ => writeln!(text, "  {line}"),
         };
+    }
+    if let (Some(hint), Some(_)) = (&diagnostic.hint, rest) {
+        let _ = writeln!(text, "  = help: {}", visible(hint));
     }
     text.push('\n');
     text

@@ -9,7 +9,6 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use stentor_core::unittest::DEFAULT_SYNTAX;
-use stentor_lang::model::{Diagnostic, SourceText, Span};
 use stentor_lang::promql::ParseOptions;
 use stentor_lang::regex::Regex;
 
@@ -121,6 +120,15 @@ struct Case {
 }
 
 impl Suite {
+    /// A file that is not there.
+    fn unread(name: String, why: String) -> Self {
+        Self {
+            log: format!("stentor: {why}\n"),
+            aborted: Some(why),
+            ..Self::aborted(name, Vec::new())
+        }
+    }
+
     /// A file that cannot be run.
     fn aborted(name: String, findings: Vec<Findings>) -> Self {
         let mut reasons = Vec::new();
@@ -187,23 +195,13 @@ pub(crate) fn run(args: &Args) -> Exit {
 
 fn suite(path: &std::path::Path, options: &Options) -> Suite {
     let name = path.display().to_string();
-    let refused = |why: String| {
-        let nothing = SourceText::new(name.as_str(), "");
-        let why = Diagnostic::error(files::CODE, Span::at(0), why);
-        Suite::aborted(
-            name.clone(),
-            vec![Findings {
-                source: nothing,
-                diagnostics: vec![why],
-            }],
-        )
-    };
     if path.is_dir() {
-        return refused("a directory is no test file: name the files in it".to_owned());
+        let why = format!("{name} is a directory: name the files in it");
+        return Suite::unread(name, why);
     }
     let source = match files::read(path) {
         Ok(source) => source,
-        Err(Unread::Unopened(why)) => return refused(format!("cannot read {why}")),
+        Err(Unread::Unopened(why)) => return Suite::unread(name, format!("cannot read {why}")),
         Err(Unread::NoText(found)) => return Suite::aborted(name, vec![found]),
     };
     if path
