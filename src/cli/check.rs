@@ -209,7 +209,7 @@ impl Checker {
             }
             Kind::UnitTests => {
                 let diagnostics =
-                    match unittest::load_documents(&source, &parsed, ParseOptions::all()) {
+                    match unittest::load_documents(&source, parsed, ParseOptions::all()) {
                         Err(diagnostics) => diagnostics,
                         Ok(file) => {
                             let of_tests = file.tests.into_iter().flat_map(|test| test.problems);

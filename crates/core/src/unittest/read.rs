@@ -22,16 +22,21 @@ const NOT_BUILT: &str = "it is an extension of Stentor that is not built yet";
 
 /// Reads a test file, or tells all that is wrong with its form.
 pub fn load(source: &SourceText, syntax: ParseOptions) -> Result<TestFile, Vec<Diagnostic>> {
-    load_documents(source, &yaml::parse(&source.text), syntax)
+    load_documents(source, yaml::parse(&source.text), syntax)
 }
 
 /// The same for a file whose YAML has been read already.
 pub fn load_documents(
     source: &SourceText,
-    parsed: &Parsed,
+    mut parsed: Parsed,
     syntax: ParseOptions,
 ) -> Result<TestFile, Vec<Diagnostic>> {
-    let mut findings = parsed.diagnostics.clone();
+    let mut findings = std::mem::take(&mut parsed.diagnostics);
+    let tests = parsed
+        .documents
+        .first_mut()
+        .map(take_tests)
+        .unwrap_or_default();
     let reader = Reader { source, syntax };
     let nothing = TestFile {
         rule_files: Vec::new(),
@@ -42,12 +47,18 @@ pub fn load_documents(
         warnings: Vec::new(),
     };
     let mut file = match parsed.documents.first() {
-        Some(document) => reader.file(document, nothing, &mut findings),
+        Some(document) => Reader::file(document, nothing, &mut findings),
         None => nothing,
     };
     if let Some(further) = parsed.documents.get(1) {
         let message = "only the first document of a test file is read, by promtool too";
         findings.push(Diagnostic::warning(CODE, further.head(), message));
+    }
+    drop(parsed);
+    // A test of a large file leaves the tree when it has been read.
+    for node in tests {
+        let test = reader.test(&node, file.evaluation_interval, &mut findings);
+        file.tests.extend(test);
     }
     findings.sort_by_key(|finding| (finding.span.start, finding.level));
     findings.dedup();
@@ -58,6 +69,21 @@ pub fn load_documents(
     Ok(file)
 }
 
+/// Takes the tests out of a document.
+fn take_tests(document: &mut Node) -> Vec<Node> {
+    let Node::Mapping(mapping) = document else {
+        return Vec::new();
+    };
+    let mut entries = mapping.entries.iter_mut();
+    match entries
+        .find(|entry| entry.key.value == "tests")
+        .map(|entry| &mut entry.value)
+    {
+        Some(Node::Sequence(tests)) => std::mem::take(&mut tests.items),
+        _ => Vec::new(),
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Reader<'a> {
     source: &'a SourceText,
@@ -65,7 +91,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn file(&self, document: &Node, mut file: TestFile, sink: &mut Vec<Diagnostic>) -> TestFile {
+    fn file(document: &Node, mut file: TestFile, sink: &mut Vec<Diagnostic>) -> TestFile {
         let Some(mut fields) = Fields::new(document, "the test file", sink) else {
             return file;
         };
@@ -78,13 +104,9 @@ impl Reader<'_> {
             .bool("fuzzy_compare")
             .is_some_and(|fuzzy| fuzzy.value);
         fields.refuse("config_file", NOT_BUILT);
-        let tests = fields.list("tests");
+        fields.list("tests");
         fields.finish();
         file.group_eval_order = distinct(order, sink);
-        for node in tests {
-            file.tests
-                .extend(self.test(node, file.evaluation_interval, sink));
-        }
         file
     }
 
@@ -348,6 +370,7 @@ fn expected_alert(
     let mut annotations: Vec<_> = annotations.collect();
     fields.finish();
     labels.retain(|(name, _)| name != "alertname");
+    labels.reserve_exact(1);
     labels.push(("alertname".to_owned(), alertname.to_owned()));
     labels.sort();
     annotations.sort();
