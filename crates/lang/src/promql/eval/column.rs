@@ -30,7 +30,7 @@ impl Steps {
 
     /// From `start` to `end`, the latter included where a step falls on it.
     pub(super) fn over(start: Timestamp, end: Timestamp, step: Duration) -> Self {
-        let length = end.millis() - start.millis();
+        let length = end.millis().saturating_sub(start.millis());
         let count = if length < 0 {
             0
         } else {

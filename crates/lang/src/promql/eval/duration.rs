@@ -51,7 +51,12 @@ fn evaluate(ev: &Evaluator<'_>, expr: &DurationExpr) -> Result<f64, EvalError> {
     Ok(match &expr.kind {
         DurationKind::Number(number) => number.value,
         DurationKind::Step => seconds(ev.query.step.millis()),
-        DurationKind::Range => seconds(ev.query.end.millis() - ev.query.start.millis()),
+        DurationKind::Range => seconds(
+            ev.query
+                .end
+                .millis()
+                .saturating_sub(ev.query.start.millis()),
+        ),
         DurationKind::Negate(inner) => -evaluate(ev, inner)?,
         DurationKind::MinOf(a, b) => choose(evaluate(ev, a)?, evaluate(ev, b)?, f64::min),
         DurationKind::MaxOf(a, b) => choose(evaluate(ev, a)?, evaluate(ev, b)?, f64::max),

@@ -353,9 +353,10 @@ impl<'a> Parser<'a> {
 
     fn unquote(&mut self, token: Token) -> String {
         literal::unquote(self.text_of(token)).unwrap_or_else(|message| {
-            let code = match message == literal::NOT_UTF8 {
-                true => super::NOT_UTF8,
-                false => "promql/syntax",
+            let code = if message == literal::NOT_UTF8 {
+                super::NOT_UTF8
+            } else {
+                "promql/syntax"
             };
             self.error(code, token.span, message);
             String::new()

@@ -7,9 +7,8 @@ use super::histogram::{MIXED_BUCKETS, NOT_COUNTER, NOT_GAUGE};
 use super::over_time::MIXED;
 use super::ranges::{Context, Floats, Histograms, OverRange, Window};
 use super::rate::range_seconds;
-use crate::model::Sample;
-use crate::model::Timestamp;
 use crate::model::histogram::{Histogram, ResetHint};
+use crate::model::{Sample, Timestamp};
 use crate::promql::ast::Extended;
 use crate::promql::store::stale;
 
@@ -165,7 +164,7 @@ impl ExtendedRate {
             Histogram::clone(&points.values[last])
         };
         let is_gauge = |histogram: &Histogram| histogram.reset_hint == ResetHint::Gauge;
-        if !self.is_counter && !(is_gauge(&left) && is_gauge(&right)) {
+        if !(self.is_counter || is_gauge(&left) && is_gauge(&right)) {
             context.warn(NOT_GAUGE);
         }
         let mut change = right.clone();

@@ -252,7 +252,9 @@ pub(super) fn mean(all: &[Arc<Histogram>], context: &Context<'_>) -> Option<Arc<
 
 #[expect(clippy::cast_precision_loss, reason = "counts, as upstream")]
 fn try_mean(all: &[Arc<Histogram>], seen: &mut Seen) -> Result<Histogram, HistogramError> {
-    all.iter().for_each(|histogram| seen.track(histogram));
+    for histogram in all {
+        seen.track(histogram);
+    }
     let mut sum = Histogram::clone(&all[0]);
     let mut lost: Option<Histogram> = None;
     for (index, histogram) in all.iter().enumerate().skip(1) {

@@ -28,8 +28,8 @@ impl Sums {
     /// Adds one value to each sum: `number::kahan_add` without its branches.
     #[inline]
     pub(super) fn add(&mut self, values: [f64; LANES]) {
-        for lane in 0..LANES {
-            let (sum, value) = (self.sum[lane], values[lane]);
+        for (lane, value) in values.into_iter().enumerate() {
+            let sum = self.sum[lane];
             let total = sum + value;
             let sum_is_big = sum.abs() >= value.abs();
             let big = if sum_is_big { sum } else { value };

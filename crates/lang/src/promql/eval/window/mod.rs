@@ -203,10 +203,7 @@ fn note_non_counter(ev: &Evaluator<'_>, series: &Series, span: Span, shared: &Sh
     if name.is_empty() {
         return;
     }
-    let counts = |labels: &Labels| match labels.get("__type__") {
-        "counter" | "histogram" => true,
-        _ => false,
-    };
+    let counts = |labels: &Labels| matches!(labels.get("__type__"), "counter" | "histogram");
     let suffixes = ["_total", "_sum", "_count", "_bucket"];
     let message = if ev.options.type_and_unit_labels {
         if counts(&series.labels) {

@@ -28,15 +28,19 @@ pub(in super::super) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     )]
     let lower = rank.floor() as usize;
     let weight = rank - rank.floor();
-    let (_, low, above) = values.select_nth_unstable_by(lower, nan_first);
+    let (_, low, above) = values.select_nth_unstable_by(lower, |a, b| nan_first(*a, *b));
     let low = *low;
-    let high = above.iter().copied().min_by(nan_first).unwrap_or(low);
+    let high = above
+        .iter()
+        .copied()
+        .min_by(|a, b| nan_first(*a, *b))
+        .unwrap_or(low);
     low * (1.0 - weight) + high * weight
 }
 
-fn nan_first(a: &f64, b: &f64) -> std::cmp::Ordering {
+fn nan_first(a: f64, b: f64) -> std::cmp::Ordering {
     let by_nan = b.is_nan().cmp(&a.is_nan());
-    by_nan.then_with(|| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal))
+    by_nan.then_with(|| a.partial_cmp(&b).unwrap_or(std::cmp::Ordering::Equal))
 }
 
 /// `quantile_over_time`

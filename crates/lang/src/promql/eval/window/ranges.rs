@@ -297,7 +297,8 @@ fn sweep_mixed<F: OverRange>(
     for step in 0..swept {
         let to = geometry.end(step);
         let from = to.saturating_sub(geometry.length);
-        let (first, last) = (from - geometry.before, to + geometry.after);
+        let first = from.saturating_sub(geometry.before);
+        let last = to.saturating_add(geometry.after);
         bounds.advance(floats.times, first, last);
         histogram_bounds.advance(histograms.times, first, last);
         let window = Window {
@@ -368,7 +369,8 @@ fn fill_bounds(bounds: &mut Vec<Bounds>, times: &[i64], geometry: &Geometry, cou
     bounds.extend((0..count).map(|step| {
         let to = geometry.end(step);
         let from = to.saturating_sub(geometry.length);
-        now.advance(times, from - geometry.before, to + geometry.after);
+        let first = from.saturating_sub(geometry.before);
+        now.advance(times, first, to.saturating_add(geometry.after));
         now
     }));
 }

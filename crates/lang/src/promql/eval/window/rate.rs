@@ -306,9 +306,8 @@ impl OverRange for Instantaneous {
             last(histograms.times).map(|index| (histograms.times[index], index, false));
         let mut points: Vec<(i64, usize, bool)> = floats.chain(histograms).collect();
         points.sort_unstable();
-        let (first, second) = match points[..] {
-            [.., first, second] => (first, second),
-            _ => return None,
+        let [.., first, second] = points[..] else {
+            return None;
         };
         match (first.2, second.2) {
             (true, true) => Some(SampleValue::Float(self.floats(window, context))),

@@ -124,7 +124,11 @@ fn uneven(series: usize) -> Vec<(i64, f64)> {
     let mut at = 0;
     let mut samples = Vec::new();
     for index in 0..300 {
-        let jitter = if series % 2 == 0 { 0 } else { random() % 4000 };
+        let jitter = if series.is_multiple_of(2) {
+            0
+        } else {
+            random() % 4000
+        };
         at += 10_000 + i64::try_from(jitter).unwrap();
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         let value = match (series / 2, random() % 50) {
@@ -207,6 +211,34 @@ fn many_steps_give_what_each_gives_alone() {
             }
             let all: usize = matrix.iter().map(|series| series.floats.len()).sum();
             assert_eq!(all, found, "{text}");
+        }
+    }
+}
+
+#[test]
+fn times_far_away_are_empty_or_refused() {
+    let at = Timestamp::from_millis(60_000);
+    for text in [
+        "rate(gauge[5m] @ 9223372036854775)",
+        "rate(gauge[5m] @ -9223372036854775)",
+        "rate(gauge[292y] @ -9223372036854775 offset 292y)",
+        "increase(gauge[292y] smoothed @ -9223372036854775)",
+        "gauge @ 9223372036854775 offset -292y",
+        "gauge smoothed @ 9223372036854775 offset -292y",
+        "sum_over_time(gauge[292y:1ms])",
+        "sum_over_time(gauge[292y:100y] @ -9223372036854775 offset 292y)",
+        "sum_over_time(gauge[292y:292y] @ 9223372036854775 offset -292y)",
+        "(gauge @ -9223372036854775)[1h:1m]",
+        "gauge[1h:1m] offset -292y",
+    ] {
+        let expr = parse(text, ParseOptions::all()).unwrap();
+        let options = EvalOptions::default();
+        if let Ok(answer) = instant(&expr, &store(), at, &options) {
+            match answer.value {
+                Value::Vector(vector) => assert!(vector.is_empty(), "{text}: {vector:?}"),
+                Value::Matrix(matrix) => assert!(matrix.is_empty(), "{text}: {matrix:?}"),
+                other => panic!("{text}: {other:?}"),
+            }
         }
     }
 }
