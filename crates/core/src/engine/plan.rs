@@ -207,16 +207,19 @@ mod tests {
     /// Rules as `name: expression`, alerts with a capital; the stage of each.
     #[track_caller]
     fn check(rules: &[&str], expected: &[usize]) {
-        let mut text = "groups:\n- name: g\n  rules:\n".to_owned();
-        for rule in rules {
+        let written = rules.iter().map(|rule| {
             let (name, expr) = rule.split_once(": ").expect("a name and an expression");
             let kind = if name.starts_with(|c: char| c.is_uppercase()) && name != "ALERTS" {
                 "alert"
             } else {
                 "record"
             };
-            text += &format!("  - {kind}: {name}\n    expr: '{expr}'\n");
-        }
+            format!("  - {kind}: {name}\n    expr: '{expr}'\n")
+        });
+        let text = format!(
+            "groups:\n- name: g\n  rules:\n{}",
+            written.collect::<String>()
+        );
         let file = load(&SourceText::new("rules.yml", text), &LoadOptions::default());
         let file = file.expect("rules");
         assert_eq!(stages(&file.groups[0].rules), expected, "{rules:?}");

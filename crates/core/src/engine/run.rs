@@ -467,7 +467,7 @@ impl Engine {
             self.apply_stage(id, &mut run);
             run.stage += 1;
             if run.from.is_some() || run.stage >= stages {
-                self.finish(id, run, now);
+                self.finish(id, &run, now);
                 return;
             }
             if let Some(group) = self.groups.get_mut(&id) {
@@ -523,7 +523,7 @@ impl Engine {
     }
 
     /// Ends a run, and plans the next.
-    fn finish(&mut self, id: GroupId, run: Run, now: Timestamp) {
+    fn finish(&mut self, id: GroupId, run: &Run, now: Timestamp) {
         let Some(group) = self.groups.get(&id) else {
             return;
         };

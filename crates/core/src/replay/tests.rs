@@ -81,21 +81,21 @@ impl Observer for Log {
 
 /// A series as it is written in tests, a value a minute.
 fn line(labels: &Labels, samples: &stentor_lang::promql::store::Samples<'_>) -> String {
-    let mut line = labels.to_string();
+    let mut line = vec![labels.to_string()];
     let mut next = 0;
     for (index, at) in samples.times.iter().enumerate() {
         let minute = at / 60_000;
         for _ in next..minute {
-            line += " _";
+            line.push("_".to_owned());
         }
         next = minute + 1;
-        line += &match samples.histogram(index) {
-            Some(histogram) => format!(" {{{{count:{}}}}}", histogram.count),
-            None if is_stale(samples.values[index]) => " stale".to_owned(),
-            None => format!(" {}", samples.values[index]),
-        };
+        line.push(match samples.histogram(index) {
+            Some(histogram) => format!("{{{{count:{}}}}}", histogram.count),
+            None if is_stale(samples.values[index]) => "stale".to_owned(),
+            None => samples.values[index].to_string(),
+        });
     }
-    line
+    line.join(" ")
 }
 
 fn told(mut run: Run, minutes: i64) -> String {
@@ -620,4 +620,65 @@ fn groups_that_read_each_other_tell_the_same_by_blocks() {
             }
         }
     }
+}
+
+#[test]
+fn a_hold_duration_counts_as_in_prometheus() {
+    // `TestAlertingRule` of rules/manager_test.go, a minute for each of its five.
+    check(
+        r#"
+groups:
+- name: g
+  rules:
+  - alert: HTTPRequestRateLow
+    expr: http_requests{group="canary", job="app-server"} < 100
+    for: 12s
+    labels: {severity: '{{"c"}}ritical'}
+"#,
+        r#"http_requests{job="app-server", instance="0", group="canary", severity="overwrite-me"} 75 85 95 105 105 95 85
+           http_requests{job="app-server", instance="1", group="canary", severity="overwrite-me"} 80 90 100 110 120 130 140"#,
+        6,
+        &expect![[r#"
+            0s {alertname="HTTPRequestRateLow", group="canary", instance="0", job="app-server", severity="critical"} inactive -> pending
+            0s {alertname="HTTPRequestRateLow", group="canary", instance="1", job="app-server", severity="critical"} inactive -> pending
+            1m {alertname="HTTPRequestRateLow", group="canary", instance="0", job="app-server", severity="critical"} pending -> firing
+            1m {alertname="HTTPRequestRateLow", group="canary", instance="1", job="app-server", severity="critical"} pending -> firing
+            2m {alertname="HTTPRequestRateLow", group="canary", instance="1", job="app-server", severity="critical"} firing -> inactive
+            3m {alertname="HTTPRequestRateLow", group="canary", instance="0", job="app-server", severity="critical"} firing -> inactive
+            5m {alertname="HTTPRequestRateLow", group="canary", instance="0", job="app-server", severity="critical"} inactive -> pending
+            6m {alertname="HTTPRequestRateLow", group="canary", instance="0", job="app-server", severity="critical"} pending -> firing
+            {__name__="ALERTS", alertname="HTTPRequestRateLow", alertstate="firing", group="canary", instance="0", job="app-server", severity="critical"} _ 1 1 stale _ _ 1
+            {__name__="ALERTS", alertname="HTTPRequestRateLow", alertstate="firing", group="canary", instance="1", job="app-server", severity="critical"} _ 1 stale
+            {__name__="ALERTS", alertname="HTTPRequestRateLow", alertstate="pending", group="canary", instance="0", job="app-server", severity="critical"} 1 stale _ _ _ 1 stale
+            {__name__="ALERTS", alertname="HTTPRequestRateLow", alertstate="pending", group="canary", instance="1", job="app-server", severity="critical"} 1 stale
+            {__name__="ALERTS_FOR_STATE", alertname="HTTPRequestRateLow", group="canary", instance="0", job="app-server", severity="critical"} 0 0 0 stale _ 300 300
+            {__name__="ALERTS_FOR_STATE", alertname="HTTPRequestRateLow", group="canary", instance="1", job="app-server", severity="critical"} 0 0 stale
+        "#]],
+    );
+}
+
+#[test]
+fn an_alert_is_kept_firing_as_in_prometheus() {
+    // `TestKeepFiringFor` of rules/alerting_test.go.
+    check(
+        r"
+groups:
+- name: g
+  rules:
+  - alert: HTTPRequestRateHigh
+    expr: http_requests > 50
+    for: 1m
+    keep_firing_for: 1m
+",
+        r#"http_requests{job="app-server", instance="0"} 75 85 70 70 10x5"#,
+        5,
+        &expect![[r#"
+            0s {alertname="HTTPRequestRateHigh", instance="0", job="app-server"} inactive -> pending
+            1m {alertname="HTTPRequestRateHigh", instance="0", job="app-server"} pending -> firing
+            5m {alertname="HTTPRequestRateHigh", instance="0", job="app-server"} firing -> inactive
+            {__name__="ALERTS", alertname="HTTPRequestRateHigh", alertstate="firing", instance="0", job="app-server"} _ 1 1 1 1 stale
+            {__name__="ALERTS", alertname="HTTPRequestRateHigh", alertstate="pending", instance="0", job="app-server"} 1 stale
+            {__name__="ALERTS_FOR_STATE", alertname="HTTPRequestRateHigh", instance="0", job="app-server"} 0 0 0 0 0 stale
+        "#]],
+    );
 }
