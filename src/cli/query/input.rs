@@ -35,6 +35,7 @@ impl Fixture {
             last: Timestamp::from_millis(i64::MIN),
             store,
         };
+        fixture.store.prepare();
         for (_, samples) in fixture.store.iter() {
             fixture.samples += samples.len();
             if let [first, .., last] | [first @ last] = samples.times {

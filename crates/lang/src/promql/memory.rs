@@ -4,14 +4,17 @@
 //! A number takes 8 bytes where many series have the same times, as scraped and generated ones do:
 //! these are held once.
 
+mod family;
+
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::store::{SampleBuffer, Samples, SeriesId, SeriesStore, StoredSeries};
 use crate::model::histogram::Histogram;
 use crate::model::number::format_g;
 use crate::model::{LabelMap, Labels, METRIC_NAME, MatchOp, Timestamp};
 use crate::regex::LabelMatcher;
+use family::Family;
 
 /// How many lists of times are remembered to be shared. A fixture has about one for each interval
 /// of its sources, and those come together.
@@ -60,14 +63,6 @@ enum Times {
     Own(Vec<i64>),
     /// The first so many of a list that others have too.
     Shared(Arc<[i64]>, usize),
-}
-
-/// The series of a metric name, by index.
-#[derive(Debug, Clone, Default)]
-struct Family {
-    members: Vec<usize>,
-    /// The members by their labels; made when it is first asked for after a series came.
-    sorted: OnceLock<Vec<usize>>,
 }
 
 impl Default for Times {
@@ -282,6 +277,14 @@ impl MemoryStore {
             .map(|(labels, columns)| (labels, columns.as_samples()))
     }
 
+    /// Builds the indexes that the first queries would build: for stores that are asked much and change
+    /// no more.
+    pub fn prepare(&self) {
+        for family in self.by_name.values() {
+            family.prepare(|index| self.labels(index));
+        }
+    }
+
     /// How many series there are.
     pub fn len(&self) -> usize {
         self.series.len()
@@ -301,8 +304,7 @@ impl MemoryStore {
             }
             let family = self.by_name.get_mut(name);
             let family = family.expect("invariant: inserted above");
-            family.members.push(self.series.len());
-            family.sorted.take();
+            family.add(self.series.len());
             self.series
                 .insert_full(labels.clone(), Columns::default())
                 .0
@@ -331,15 +333,6 @@ impl MemoryStore {
             .expect("invariant: series stay");
         labels
     }
-
-    /// The series of a name, sorted by their labels.
-    fn sorted<'a>(&'a self, family: &'a Family) -> &'a [usize] {
-        family.sorted.get_or_init(|| {
-            let mut sorted = family.members.clone();
-            sorted.sort_by(|a, b| self.labels(*a).cmp(self.labels(*b)));
-            sorted
-        })
-    }
 }
 
 impl SeriesStore for MemoryStore {
@@ -365,15 +358,16 @@ impl SeriesStore for MemoryStore {
         .collect();
         let mut found = Vec::new();
         for family in &families {
-            for &index in self.sorted(family) {
-                let labels = self.labels(index);
-                if others.iter().all(|m| m.matches(labels)) {
+            family.select(
+                &others,
+                |index| self.labels(index),
+                |index, labels| {
                     found.push(StoredSeries {
                         labels: labels.clone(),
                         id: SeriesId(index as u64),
                     });
-                }
-            }
+                },
+            );
         }
         if families.len() > 1 {
             // Labels may stand before the name, as those with capital letters do.
@@ -511,6 +505,37 @@ mod tests {
             "#]],
         );
         check(&store, r#"{__name__="b", __name__!~"b"}"#, &expect![""]);
+    }
+
+    #[test]
+    fn large_families_are_selected_as_small_ones() {
+        let mut store = MemoryStore::default();
+        for index in (0..200).rev() {
+            let (job, zone) = (format!("job-{}", index % 50), format!("z{}", index % 2));
+            let instance = index.to_string();
+            let labels = [(METRIC_NAME, "a"), ("job", &job), ("instance", &instance)];
+            let labels = Labels::from_pairs(labels.into_iter().chain([("zone", zone.as_str())]));
+            store.push(&labels, Timestamp::from_millis(1), 1.0);
+        }
+        store.prepare();
+        check(
+            &store,
+            r#"a{zone="z1", job="job-7", instance!="7"}"#,
+            &expect![[r#"
+                {__name__="a", instance="107", job="job-7", zone="z1"} [(1, 1.0)]
+                {__name__="a", instance="157", job="job-7", zone="z1"} [(1, 1.0)]
+                {__name__="a", instance="57", job="job-7", zone="z1"} [(1, 1.0)]
+            "#]],
+        );
+        check(&store, r#"a{job="job-7", zone="z0"}"#, &expect![""]);
+        check(&store, r#"a{job="job-8", none="x"}"#, &expect![""]);
+        check(
+            &store,
+            r#"a{instance="8", none=""}"#,
+            &expect![[r#"
+                {__name__="a", instance="8", job="job-8", zone="z0"} [(1, 1.0)]
+            "#]],
+        );
     }
 
     #[test]
