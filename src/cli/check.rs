@@ -9,7 +9,7 @@ use stentor_core::check::{self, LintOptions};
 use stentor_core::config::{self, Datasource};
 use stentor_core::rulefile::{self, Dialect, LoadOptions, Rule, RuleFile};
 use stentor_core::unittest;
-use stentor_lang::model::{Diagnostic, Duration, Level, SourceText, Span};
+use stentor_lang::model::{Diagnostic, Duration, Level, SourceText};
 use stentor_lang::promql::ParseOptions;
 use stentor_lang::yaml::{self, Node, Parsed};
 

@@ -5,6 +5,7 @@ mod file;
 mod junit;
 mod script;
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
@@ -239,7 +240,7 @@ impl Printer {
             return;
         }
         let mut text = render(&suite.findings, self.output, self.color);
-        text.push_str(&format!("{}: {}\n", suite.name, suite.summary));
+        let _ = writeln!(text, "{}: {}", suite.name, suite.summary);
         let _ = self.stdout.write_all(text.as_bytes());
     }
 

@@ -80,17 +80,23 @@ const EXPRESSIONS: [&str; 24] = [
 /// Fails, as its result has equal label sets.
 const SAME: &str = "label_replace(load, \"instance\", \"same\", \"\", \"\")";
 
-struct Servers {
+/// Both servers: Prometheus, and a fixture that stentor serves.
+pub(super) struct Servers {
     _prometheus: Process,
     _stentor: Process,
-    ports: [u16; 2],
+    pub(super) ports: [u16; 2],
 }
 
 /// Both servers over the same samples, or SKIPPED.
 fn start(folder: &Path) -> Option<Servers> {
+    servers(folder, &samples())
+}
+
+/// Both servers over these samples in OpenMetrics text, or SKIPPED.
+pub(super) fn servers(folder: &Path, samples: &str) -> Option<Servers> {
     let (prometheus, promtool) = (peers::need("prometheus")?, peers::need("promtool")?);
     let file = folder.join("samples.om");
-    std::fs::write(&file, samples()).expect("a file");
+    std::fs::write(&file, samples).expect("a file");
     let made = Command::new(promtool)
         .args(["tsdb", "create-blocks-from", "openmetrics"])
         .args([&file, &folder.join("data")])

@@ -137,7 +137,7 @@ impl Facts {
     fn write(&self, sign: char, lines: &mut Vec<String>) {
         match self.rest.as_slice() {
             [value] if !value.contains("=\"") => {
-                lines.push(format!("{sign} {} {value}", self.head()))
+                lines.push(format!("{sign} {} {value}", self.head()));
             }
             rest => {
                 lines.push(format!("{sign} {}", self.head()));

@@ -35,8 +35,9 @@ fn of_samples<'e>(
     let matchers = select::compile(selector)?;
     let mut instant = Instant::of(&ev, selector.fixed, selector.offset.as_ref())?;
     if instant.fixed.is_some() {
-        // As upstream: behind `@`, these functions overlook the offset.
-        instant.offset = 0;
+        // As upstream: behind `@` the offset only bounds the samples that are read, so that one into
+        // the future changes nothing.
+        instant.offset = instant.offset.max(0);
     }
     let rows = select::read(ev, &matchers, instant, part).map(|series| {
         let mut series = series?;
