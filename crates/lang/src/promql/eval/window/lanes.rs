@@ -11,35 +11,34 @@ pub(super) const LANES: usize = 8;
 pub(super) struct Sums {
     pub sum: [f64; LANES],
     pub lost: [f64; LANES],
-    /// Whether a sum ever was infinite.
-    pub overflow: [bool; LANES],
 }
 
 impl Sums {
     /// Sums that begin with these values.
     pub(super) fn from(sum: [f64; LANES]) -> Self {
-        Self {
-            sum,
-            lost: [0.0; LANES],
-            overflow: [false; LANES],
-        }
+        let lost = [0.0; LANES];
+        Self { sum, lost }
     }
 
-    /// Adds one value to each sum: `number::kahan_add` without its branches.
+    /// Adds one value to each sum. What an addition loses is a number like others, and there are two ways to it: that
+    /// of `number::kahan_add`, which has to know the larger operand, and Knuth's, which has not and so needs no branch.
+    /// They part only where a sum is infinite or NaN, which it stays then: see [`Self::of`].
     #[inline]
     pub(super) fn add(&mut self, values: [f64; LANES]) {
         for (lane, value) in values.into_iter().enumerate() {
             let sum = self.sum[lane];
             let total = sum + value;
-            let sum_is_big = sum.abs() >= value.abs();
-            let big = if sum_is_big { sum } else { value };
-            let small = if sum_is_big { value } else { sum };
-            let lost = self.lost[lane] + ((big - total) + small);
-            let infinite = total.abs() == f64::INFINITY;
-            self.lost[lane] = if infinite { 0.0 } else { lost };
+            let added = total - sum;
+            self.lost[lane] += (sum - (total - added)) + (value - added);
             self.sum[lane] = total;
-            self.overflow[lane] |= infinite;
         }
+    }
+
+    /// The sum of a lane and what it lost; none if a plain loop has to find them.
+    #[inline]
+    pub(super) fn of(&self, lane: usize) -> Option<(f64, f64)> {
+        let (sum, lost) = (self.sum[lane], self.lost[lane]);
+        (sum + lost).is_finite().then_some((sum, lost))
     }
 }
 

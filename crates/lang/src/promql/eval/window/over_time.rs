@@ -71,8 +71,11 @@ impl OverRange for Sum {
             let mut sums = Sums::from([0.0; LANES]);
             let common = side_by_side(values, lanes, 0, |_, now| sums.add(now));
             for (lane, (range, out)) in lanes.iter().zip(out).enumerate() {
-                let (mut sum, mut lost) = (sums.sum[lane], sums.lost[lane]);
-                for &value in &values[range.first + common..range.end] {
+                let (from, (mut sum, mut lost)) = match sums.of(lane) {
+                    Some(sums) => (range.first + common, sums),
+                    None => (range.first, (0.0, 0.0)),
+                };
+                for &value in &values[from..range.end] {
                     (sum, lost) = kahan_add(value, sum, lost);
                 }
                 *out = total(sum, lost);
@@ -104,17 +107,13 @@ impl OverRange for Average {
             let mut sums = Sums::from(lanes.map(|range| values[range.first]));
             let common = side_by_side(values, lanes, 1, |_, now| sums.add(now));
             for (lane, (range, out)) in lanes.iter().zip(out).enumerate() {
-                let (mut sum, mut lost) = (sums.sum[lane], sums.lost[lane]);
-                let mut overflow = sums.overflow[lane];
-                for &value in &values[range.first + common..range.end] {
-                    (sum, lost) = kahan_add(value, sum, lost);
-                    overflow |= sum.is_infinite();
-                }
-                let count = range.len() as f64;
-                *out = if overflow {
-                    mean(&values[range.first..range.end])
-                } else {
-                    sum / count + lost / count
+                let rest = &values[range.first + common..range.end];
+                *out = match sums.of(lane).and_then(|sums| add_all(rest, sums)) {
+                    Some((sum, lost)) => {
+                        let count = range.len() as f64;
+                        sum / count + lost / count
+                    }
+                    None => mean(&values[range.first..range.end]),
                 };
             }
         });
@@ -127,6 +126,14 @@ impl OverRange for Average {
         }
         histogram::mean(window.histograms.values, context).map(SampleValue::Histogram)
     }
+}
+
+/// Adds values to a sum and what it lost; none if the sum overflows.
+fn add_all(values: &[f64], (mut sum, mut lost): (f64, f64)) -> Option<(f64, f64)> {
+    for &value in values {
+        (sum, lost) = kahan_add(value, sum, lost);
+    }
+    sum.is_finite().then_some((sum, lost))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a count, as upstream")]

@@ -363,7 +363,12 @@ impl<'r> Ranges<'r> {
 }
 
 /// Finds the range of each of the first `count` steps in one pass.
-fn fill_bounds(bounds: &mut Vec<Bounds>, times: &[i64], geometry: &Geometry, count: usize) {
+pub(super) fn fill_bounds(
+    bounds: &mut Vec<Bounds>,
+    times: &[i64],
+    geometry: &Geometry,
+    count: usize,
+) {
     bounds.clear();
     let mut now = Bounds::default();
     bounds.extend((0..count).map(|step| {

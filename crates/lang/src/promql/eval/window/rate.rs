@@ -102,7 +102,8 @@ impl OverRange for Rate {
             let fallen = pairs.filter(|(_, pair)| pair[1] < pair[0]);
             falls.extend(fallen.map(|(index, _)| index + 1));
         }
-        let (mut first_fall, mut length) = (0, None);
+        let mut first_fall = 0;
+        let mut known = Factor::default();
         for (step, out) in out.iter_mut().enumerate() {
             let Some(window) = ranges.window(step) else {
                 continue;
@@ -119,8 +120,15 @@ impl OverRange for Rate {
             for &fall in falls[first_fall..].iter().take_while(|&&fall| fall < end) {
                 change += values[fall - 1];
             }
-            let seconds = *length.get_or_insert_with(|| range_seconds(&window));
-            *out = self.extrapolate(&window, change, seconds);
+            let first = values[first];
+            // At twice its rise above zero, it was not zero within one more gap: see `Edges::factor`.
+            let near_zero =
+                self.is_counter && change > 0.0 && first >= 0.0 && first <= change * 2.0;
+            *out = if near_zero || window.floats.values.len() < 2 {
+                self.extrapolate(&window, change, range_seconds(&window))
+            } else {
+                change * known.of(&window, self)
+            };
         }
     }
 
@@ -153,6 +161,36 @@ impl OverRange for Rate {
         let zero = rose.then(|| first.count / change.count);
         change.mul(edges.factor(window, self, zero, range_seconds(window)));
         Some(SampleValue::Histogram(Arc::new(change)))
+    }
+}
+
+/// The factor of a range whose counter was not near zero: it depends on the times alone, and these mostly are the same
+/// in each range, as seen from its borders.
+#[derive(Default)]
+struct Factor {
+    /// From the border to the first sample, to the last one, on to the other border; and the gaps.
+    times: [i64; 4],
+    factor: f64,
+}
+
+impl Factor {
+    fn of(&mut self, window: &Window<'_>, rate: &Rate) -> f64 {
+        let times = window.floats.times;
+        let gaps = times.len() - 1;
+        let (first, last) = (times[0], times[gaps]);
+        let count = i64::try_from(gaps).expect("invariant: fits in memory");
+        let times = [first - window.from, last - first, window.to - last, count];
+        if times != self.times {
+            let edges = Edges {
+                first,
+                last,
+                gaps,
+                start: 0,
+            };
+            self.times = times;
+            self.factor = edges.factor(window, rate, None, range_seconds(window));
+        }
+        self.factor
     }
 }
 

@@ -177,9 +177,15 @@ fn lines(
                     xy.add(now.map(|value| x * value));
                 });
                 for (lane, (range, out)) in lanes.iter().zip(out).enumerate() {
-                    let (y, xy) = (y.sum[lane] + y.lost[lane], xy.sum[lane] + xy.lost[lane]);
-                    let line = flat(&values[range.first..range.end]);
-                    let line = line.unwrap_or_else(|| shared.moments.line(y, xy));
+                    let range = *range;
+                    let line = match (y.of(lane), xy.of(lane)) {
+                        (Some(y), Some(xy)) => flat(&values[range.first..range.end])
+                            .unwrap_or_else(|| shared.moments.line(y.0 + y.1, xy.0 + xy.1)),
+                        _ => {
+                            let floats = ranges.floats.slice(range.first, range.end);
+                            line(&floats, at(first + lane))
+                        }
+                    };
                     *out = value(first + lane, line);
                 }
             }

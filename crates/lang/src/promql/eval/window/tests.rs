@@ -1,9 +1,15 @@
 //! Functions over ranges at one instant, over series of a sample each 10 s.
 
-use crate::model::{Labels, Timestamp};
-use crate::promql::eval::{EvalOptions, SampleValue, Value, instant, range};
+use super::over_time::{Average, Extreme, Sum};
+use super::ranges::{Context, Floats, Geometry, OverRange, Ranges, fill_bounds};
+use super::rate::Rate;
+use super::regression::{Derivative, Prediction};
+use crate::model::{Duration, Labels, Span, Timestamp};
+use crate::promql::eval::column::Steps;
+use crate::promql::eval::evaluator::Shared;
+use crate::promql::eval::{EvalOptions, SampleValue, Value, instant};
 use crate::promql::memory::MemoryStore;
-use crate::promql::store::stale;
+use crate::promql::store::{is_stale, stale};
 use crate::promql::{ParseOptions, parse};
 
 fn store() -> MemoryStore {
@@ -122,7 +128,7 @@ fn uneven(series: usize) -> Vec<(i64, f64)> {
         seed >> 33
     };
     let mut at = 0;
-    let mut samples = Vec::new();
+    let (mut samples, mut total) = (Vec::new(), 0.0);
     for index in 0..300 {
         let jitter = if series.is_multiple_of(2) {
             0
@@ -136,6 +142,14 @@ fn uneven(series: usize) -> Vec<(i64, f64)> {
             (1, 1) => f64::INFINITY,
             (1, 2) => f64::MAX,
             (2, _) => 7.0,
+            (0, other) => {
+                total = if other == 0 {
+                    0.0
+                } else {
+                    total + other as f64
+                };
+                total
+            }
             (_, 3..6) if series > 2 => continue,
             (_, other) => (index * other) as f64 * 0.1 - 0.0,
         };
@@ -144,75 +158,78 @@ fn uneven(series: usize) -> Vec<(i64, f64)> {
     samples
 }
 
+/// Compares the values that a function finds for a whole series with those of each range alone.
+#[track_caller]
+fn check_sweep(name: &str, function: &impl OverRange) {
+    for series in 0..8 {
+        let (times, values): (Vec<i64>, Vec<f64>) = uneven(series).into_iter().unzip();
+        let floats = Floats {
+            times: &times,
+            values: &values,
+            starts: &[],
+        };
+        for (length, step) in [(60, 10), (300, 10), (300, 60), (120, 25), (20, 60)] {
+            let geometry = Geometry {
+                steps: Steps {
+                    start: Timestamp::from_millis(0),
+                    step: Duration::from_millis(step * 1000),
+                    count: 400,
+                },
+                length: length * 1000,
+                offset: 0,
+                fixed: None,
+                before: 0,
+                after: 0,
+            };
+            compare(name, function, floats, &geometry);
+        }
+    }
+}
+
+#[track_caller]
+fn compare(name: &str, function: &impl OverRange, floats: Floats<'_>, geometry: &Geometry) {
+    let (shared, labels) = (Shared::default(), Labels::default());
+    let mut context = Context {
+        shared: &shared,
+        span: Span::default(),
+        labels: &labels,
+        scratch: &mut Vec::new(),
+        bounds: &mut Vec::new(),
+        error: None,
+    };
+    let mut bounds = Vec::new();
+    fill_bounds(&mut bounds, floats.times, geometry, geometry.steps.count);
+    let ranges = Ranges {
+        floats,
+        geometry,
+        bounds: &bounds,
+    };
+    let mut swept = vec![stale(); geometry.steps.count];
+    function.sweep(&ranges, &mut context, &mut swept);
+    for (step, &got) in swept.iter().enumerate() {
+        let alone = ranges.window(step);
+        let alone = alone.map_or(stale(), |window| function.floats(&window, &mut context));
+        let both_nan = got.is_nan() && alone.is_nan() && is_stale(got) == is_stale(alone);
+        let same = got.to_bits() == alone.to_bits() || both_nan;
+        assert!(
+            same,
+            "{name}: {got:?}, alone {alone:?}, step {step}, {geometry:?}"
+        );
+    }
+}
+
 #[test]
 fn many_steps_give_what_each_gives_alone() {
-    let mut store = MemoryStore::default();
-    for series in 0..8 {
-        let name = series.to_string();
-        let labels = Labels::from_pairs([("__name__", "x_total"), ("n", name.as_str())]);
-        for (at, value) in uneven(series) {
-            store.push(&labels, Timestamp::from_millis(at), value);
-        }
-    }
-    let options = EvalOptions::default();
-    let (start, end) = (Timestamp::from_millis(0), Timestamp::from_millis(4_000_000));
-    for function in [
-        "rate",
-        "increase",
-        "delta",
-        "sum_over_time",
-        "avg_over_time",
-        "max_over_time",
-        "min_over_time",
-        "deriv",
-        "predict_linear",
-        "stddev_over_time",
-    ] {
-        for (length, step) in [
-            ("1m", 10_000),
-            ("5m", 10_000),
-            ("2m", 25_000),
-            ("20s", 60_000),
-        ] {
-            let ahead = if function == "predict_linear" {
-                ", 60"
-            } else {
-                ""
-            };
-            let text = format!("{function}(x_total[{length}]{ahead})");
-            let expr = parse(&text, ParseOptions::all()).unwrap();
-            let step = crate::model::Duration::from_millis(step);
-            let answer = range(&expr, &store, start, end, step, &options).unwrap();
-            let Value::Matrix(matrix) = answer.value else {
-                panic!()
-            };
-            let mut found = 0;
-            let mut at = start;
-            while at <= end {
-                let alone = instant(&expr, &store, at, &options).unwrap();
-                let Value::Vector(vector) = alone.value else {
-                    panic!()
-                };
-                for sample in vector {
-                    let SampleValue::Float(value) = sample.value else {
-                        panic!()
-                    };
-                    let series = matrix.iter().find(|s| s.labels == sample.labels).unwrap();
-                    let other = series.floats.iter().find(|s| s.at == at).unwrap().value;
-                    let same =
-                        value.to_bits() == other.to_bits() || (value.is_nan() && other.is_nan());
-                    assert!(
-                        same,
-                        "{text} at {at:?}: {value} alone, {other} among others"
-                    );
-                    found += 1;
-                }
-                at = Timestamp::from_millis(at.millis() + step.millis());
-            }
-            let all: usize = matrix.iter().map(|series| series.floats.len()).sum();
-            assert_eq!(all, found, "{text}");
-        }
-    }
+    check_sweep("rate", &Rate::RATE);
+    check_sweep("increase", &Rate::INCREASE);
+    check_sweep("delta", &Rate::DELTA);
+    check_sweep("sum", &Sum);
+    check_sweep("avg", &Average);
+    check_sweep("max", &Extreme::MAX);
+    check_sweep("min", &Extreme::MIN);
+    check_sweep("deriv", &Derivative);
+    let ahead = vec![60.0; 400];
+    check_sweep("predict_linear", &Prediction { ahead });
 }
 
 #[test]
