@@ -102,11 +102,19 @@ const IMPURE: [(&str, &str); 10] = [
     ("static mut", "values are passed"),
 ];
 
+/// The one file below the shell that starts threads: a query over many series forks and joins there, and its
+/// result does not depend on them.
+const FORKS: &str = "crates/lang/src/promql/eval/blocks.rs";
+
 fn impurities(path: &Path, text: &str) -> Vec<String> {
     let mut broken = Vec::new();
+    let forks = path.ends_with(FORKS);
     for (number, line) in (1..).zip(text.lines()) {
         let code = line.split("//").next().unwrap_or(line);
         for (word, why) in IMPURE.iter().filter(|(word, _)| code.contains(word)) {
+            if forks && *word == "std::thread" {
+                continue;
+            }
             broken.push(format!("{}:{number}: `{word}`: {why}", path.display()));
         }
     }
