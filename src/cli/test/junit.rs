@@ -1,4 +1,4 @@
-//! Results as JUnit XML, in the structure that promtool writes (`util/junitxml`): a suite for each file,
+//! Results as `JUnit` XML, in the structure that promtool writes (`util/junitxml`): a suite for each file,
 //! a case for each test.
 
 use std::fmt::Write as _;

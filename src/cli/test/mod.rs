@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// Run only tests whose name matches the regular expression; may be given several times
     #[arg(long, value_name = "REGEX")]
     run: Vec<String>,
-    /// Write the results to this file as JUnit XML
+    /// Write the results to this file as XML for CI, in promtool's form
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// Show of a failure also what is as expected
@@ -60,6 +60,7 @@ enum Feature {
 
 /// What is common to all files of a call.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 struct Options {
     only: Option<Regex>,
     syntax: ParseOptions,
