@@ -61,8 +61,23 @@ impl Rate {
 }
 
 impl Rate {
+    /// The value of a range, if it is not empty, without any knowledge of others.
+    #[inline(never)]
+    fn alone(&self, ranges: &Ranges<'_>, step: usize, context: &mut Context<'_>) -> f64 {
+        let window = ranges.window(step);
+        window.map_or(stale(), |window| self.floats(&window, context))
+    }
+
+    /// The value of a range in whose front the counter may have been zero.
+    #[inline(never)]
+    fn near_zero(&self, ranges: &Ranges<'_>, step: usize, change: f64) -> f64 {
+        let window = ranges.window(step);
+        window.map_or(stale(), |window| {
+            self.extrapolate(&window, change, range_seconds(&window))
+        })
+    }
+
     /// The change from the first to the last number of a range, extended to its borders.
-    #[inline]
     fn extrapolate(&self, window: &Window<'_>, mut change: f64, seconds: f64) -> f64 {
         let floats = &window.floats;
         let end = floats.values.len() - 1;
@@ -102,17 +117,16 @@ impl OverRange for Rate {
             let fallen = pairs.filter(|(_, pair)| pair[1] < pair[0]);
             falls.extend(fallen.map(|(index, _)| index + 1));
         }
+        let times = ranges.floats.times;
         let mut first_fall = 0;
         let mut known = Factor::default();
         for (step, out) in out.iter_mut().enumerate() {
-            let Some(window) = ranges.window(step) else {
-                continue;
-            };
-            if !starts.is_empty() {
-                *out = self.floats(&window, context);
+            let bounds = ranges.bounds[step];
+            if bounds.len() < 2 || !starts.is_empty() {
+                *out = self.alone(ranges, step, context);
                 continue;
             }
-            let Bounds { first, end } = ranges.bounds[step];
+            let Bounds { first, end } = bounds;
             let mut change = values[end - 1] - values[first];
             while falls.get(first_fall).is_some_and(|&fall| fall <= first) {
                 first_fall += 1;
@@ -120,15 +134,21 @@ impl OverRange for Rate {
             for &fall in falls[first_fall..].iter().take_while(|&&fall| fall < end) {
                 change += values[fall - 1];
             }
-            let first = values[first];
+            let at_first = values[first];
             // At twice its rise above zero, it was not zero within one more gap: see `Edges::factor`.
             let near_zero =
-                self.is_counter && change > 0.0 && first >= 0.0 && first <= change * 2.0;
-            *out = if near_zero || window.floats.values.len() < 2 {
-                self.extrapolate(&window, change, range_seconds(&window))
-            } else {
-                change * known.of(&window, self)
-            };
+                self.is_counter && change > 0.0 && at_first >= 0.0 && at_first <= change * 2.0;
+            if near_zero {
+                *out = self.near_zero(ranges, step, change);
+                continue;
+            }
+            let to = ranges.geometry.end(step);
+            let to_first = times[first] - to.saturating_sub(ranges.geometry.length);
+            let (span, to_end) = (times[end - 1] - times[first], to - times[end - 1]);
+            if !known.fits(to_first, span, to_end, end - first) {
+                known = Factor::of(self, ranges, step);
+            }
+            *out = change * known.factor;
         }
     }
 
@@ -168,29 +188,44 @@ impl OverRange for Rate {
 /// in each range, as seen from its borders.
 #[derive(Default)]
 struct Factor {
-    /// From the border to the first sample, to the last one, on to the other border; and the gaps.
-    times: [i64; 4],
+    /// From the border to the first sample.
+    to_first: i64,
+    /// From the first sample to the last one.
+    span: i64,
+    /// From the last sample to the border.
+    to_end: i64,
+    /// How many samples there are.
+    count: usize,
     factor: f64,
 }
 
 impl Factor {
-    fn of(&mut self, window: &Window<'_>, rate: &Rate) -> f64 {
+    #[inline]
+    fn fits(&self, to_first: i64, span: i64, to_end: i64, count: usize) -> bool {
+        let same = self.to_first == to_first && self.span == span;
+        same && self.to_end == to_end && self.count == count
+    }
+
+    #[inline(never)]
+    fn of(rate: &Rate, ranges: &Ranges<'_>, step: usize) -> Self {
+        let Some(window) = ranges.window(step) else {
+            return Self::default();
+        };
         let times = window.floats.times;
-        let gaps = times.len() - 1;
-        let (first, last) = (times[0], times[gaps]);
-        let count = i64::try_from(gaps).expect("invariant: fits in memory");
-        let times = [first - window.from, last - first, window.to - last, count];
-        if times != self.times {
-            let edges = Edges {
-                first,
-                last,
-                gaps,
-                start: 0,
-            };
-            self.times = times;
-            self.factor = edges.factor(window, rate, None, range_seconds(window));
+        let count = times.len();
+        let edges = Edges {
+            first: times[0],
+            last: times[count - 1],
+            gaps: count - 1,
+            start: 0,
+        };
+        Self {
+            to_first: edges.first - window.from,
+            span: edges.last - edges.first,
+            to_end: window.to - edges.last,
+            count,
+            factor: edges.factor(&window, rate, None, range_seconds(&window)),
         }
-        self.factor
     }
 }
 
