@@ -148,7 +148,7 @@ impl OverRange for Rate {
             if !known.fits(to_first, span, to_end, end - first) {
                 known = Factor::of(self, ranges, step);
             }
-            *out = change * known.factor;
+            *out = change * known.value;
         }
     }
 
@@ -196,7 +196,8 @@ struct Factor {
     to_end: i64,
     /// How many samples there are.
     count: usize,
-    factor: f64,
+    /// By which the change is multiplied.
+    value: f64,
 }
 
 impl Factor {
@@ -224,7 +225,7 @@ impl Factor {
             span: edges.last - edges.first,
             to_end: window.to - edges.last,
             count,
-            factor: edges.factor(&window, rate, None, range_seconds(&window)),
+            value: edges.factor(&window, rate, None, range_seconds(&window)),
         }
     }
 }
