@@ -91,12 +91,14 @@ fn load(test: &Test, end: Timestamp) -> Result<MemoryStore, Diagnostic> {
     let interval = test.interval.millis().max(1);
     let steps = end.since(test.start).millis() / interval + 1;
     let steps = u64::try_from(steps).unwrap_or(0);
-    let lengths = test
-        .series
-        .values()
-        .map(|series| series.values.len().min(steps));
+    let lengths = test.series.values().map(|series| {
+        let length = series.values.len().min(steps);
+        length.saturating_mul(series.values.weight())
+    });
     if lengths.fold(0, u64::saturating_add) > MAX_LOADED {
-        let message = format!("the series of the test have more than {MAX_LOADED} samples");
+        let message = format!(
+            "the series of the test have more than {MAX_LOADED} samples, of which a histogram counts as many"
+        );
         return Err(Diagnostic::error("test/limit", test.span, message));
     }
     let mut store = MemoryStore::default();

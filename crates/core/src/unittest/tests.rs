@@ -264,7 +264,7 @@ tests:
 "#,
         &expect![[r#"
             t.yml:3:10: the test takes 152424000 evaluations, more than 10000000 [test/limit]
-            t.yml:4:9: the series of the test have more than 100000000 samples [test/limit]
+            t.yml:4:9: the series of the test have more than 100000000 samples, of which a histogram counts as many [test/limit]
             t.yml:11:9: series {__name__="h"}: histogram at position 0: positive side: bucket number 1 has observation count of -1: histogram has a bucket whose observation count is negative [test/histogram]
         "#]],
     );

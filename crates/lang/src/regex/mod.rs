@@ -257,7 +257,8 @@ impl<'t> Captures<'_, 't> {
             .expect("invariant: no text is longer than memory");
     }
 
-    fn expand_within(&self, template: &str, out: &mut String, limit: usize) -> Option<()> {
+    /// The same, or nothing where the text becomes longer than a number of bytes.
+    pub fn expand_within(&self, template: &str, out: &mut String, limit: usize) -> Option<()> {
         let mut rest = template;
         while let Some((before, behind)) = rest.split_once('$') {
             out.push_str(before);

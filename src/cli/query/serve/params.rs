@@ -13,6 +13,9 @@ use super::Refusal;
 /// What the API says of an answer that was cut.
 pub(super) const TRUNCATED: &str = "results truncated due to limit";
 
+/// The most selectors of a request: each is looked for in all series.
+const MAX_SELECTORS: usize = 1000;
+
 /// What is farther from now than any sample.
 pub(super) const ALWAYS: (Timestamp, Timestamp) = (
     Timestamp::from_millis(i64::MIN),
@@ -129,6 +132,9 @@ impl Params {
     /// The selectors of `match[]`.
     pub(super) fn selectors(&self) -> Result<Vec<Vec<LabelMatcher>>, String> {
         let mut sets = Vec::new();
+        if self.all("match[]").nth(MAX_SELECTORS).is_some() {
+            return Err(format!("more than {MAX_SELECTORS} selectors"));
+        }
         for text in self.all("match[]") {
             let matchers = promql::parse_selector(text).map_err(|errors| {
                 let first = errors.first();

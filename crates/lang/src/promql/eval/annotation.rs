@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use indexmap::IndexSet;
+
 use crate::model::{SourceText, Span};
 
 /// How bad it is.
@@ -16,7 +18,7 @@ pub enum Severity {
 }
 
 /// A warning or a hint.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Annotation {
     /// How bad it is.
     pub severity: Severity,
@@ -46,20 +48,19 @@ impl fmt::Display for Annotation {
 }
 
 /// The annotations of a query, each once, in the order in which they were noticed.
+///
+/// A query over many metric names may make one for each name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Annotations(Vec<Annotation>);
+pub struct Annotations(IndexSet<Annotation, foldhash::fast::RandomState>);
 
 impl Annotations {
     /// Adds one, if it is not there yet.
     pub fn add(&mut self, severity: Severity, message: impl Into<String>, span: Span) {
-        let annotation = Annotation {
+        self.0.insert(Annotation {
             severity,
             message: message.into(),
             span,
-        };
-        if !self.0.contains(&annotation) {
-            self.0.push(annotation);
-        }
+        });
     }
 
     /// All of them.
@@ -74,8 +75,6 @@ impl Annotations {
 
     /// Takes in others.
     pub fn extend(&mut self, others: Self) {
-        for other in others.0 {
-            self.add(other.severity, other.message, other.span);
-        }
+        self.0.extend(others.0);
     }
 }

@@ -415,10 +415,10 @@ fn mistyped(expr: &Expr) -> EvalError {
     }
 }
 
-/// While the evaluator grows: names what is missing.
-pub(super) fn not_built(expr: &dyn std::fmt::Display, span: Span) -> EvalError {
+/// As well: the evaluator has all functions of the table, each where its type says.
+pub(super) fn misplaced(function: &str, span: Span) -> EvalError {
     EvalError {
-        message: format!("evaluating {expr} is not built yet"),
+        message: format!("the function {function} cannot stand here"),
         span,
     }
 }

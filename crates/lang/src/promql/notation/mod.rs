@@ -19,6 +19,9 @@ pub use stored::stored_hint;
 /// minutes, far above any test; and 0.8 GB of numbers.
 pub const MAX_SAMPLES: u64 = 100_000_000;
 
+/// As how many numbers a histogram counts beside its buckets: some hundred bytes.
+pub const HISTOGRAM_WEIGHT: u64 = 64;
+
 /// A series with its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
@@ -120,6 +123,22 @@ impl Sequence {
     pub fn is_numeric(&self) -> bool {
         let histogram = |item: &Item| matches!(item, Item::Histograms { .. });
         !self.items.iter().any(|(item, _)| histogram(item))
+    }
+
+    /// As how many numbers a position counts where memory is limited: each histogram may be one of its own,
+    /// with all its buckets.
+    pub fn weight(&self) -> u64 {
+        let buckets = |h: &Histogram| h.positive.counts.len() + h.negative.counts.len();
+        let weights = self.items.iter().map(|(item, _)| match item {
+            Item::Histograms { start, change, .. } => {
+                let changed = change.as_ref().map_or(0, |change| match change {
+                    Change::Add(other) | Change::Subtract(other) => buckets(other),
+                });
+                HISTOGRAM_WEIGHT + (buckets(start) + changed) as u64
+            }
+            _ => 1,
+        });
+        weights.max().unwrap_or(1)
     }
 
     /// All positions, computed one by one: to be stopped where enough is known, as there may be 2^64.

@@ -5,7 +5,7 @@ use super::{Load, LoadedSeries, MAX_LOADED};
 use crate::model::labels::quote;
 use crate::model::{Diagnostic, Duration, Span, Timestamp};
 use crate::promql::memory::MemoryStore;
-use crate::promql::notation::Sequence;
+use crate::promql::notation::{HISTOGRAM_WEIGHT, Sequence};
 
 const CODE: &str = "promqltest/load";
 
@@ -38,13 +38,17 @@ impl Loader {
                 starts,
                 span,
             } = series;
-            let limit = MAX_LOADED.saturating_sub(self.loaded);
+            let mut weight = values.weight();
+            if load.with_nhcb {
+                weight = weight.max(HISTOGRAM_WEIGHT);
+            }
+            let limit = MAX_LOADED.saturating_sub(self.loaded) / weight;
             let samples = values.samples(Timestamp::EPOCH, load.step, starts.as_ref(), limit);
             let samples = samples.map_err(|mut error| {
                 error.span = error.span.shifted(span.start);
                 error
             })?;
-            self.loaded += values.len();
+            self.loaded += values.len() * weight;
             if load.with_nhcb {
                 converter.take(&labels, &values, load.step);
             }

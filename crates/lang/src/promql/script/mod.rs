@@ -18,7 +18,8 @@ use crate::regex::Regex;
 
 pub use run::{Outcome, Report};
 
-/// The most samples that a script may load altogether: 0.8 GB of numbers.
+/// The most samples that a script may load altogether: 0.8 GB of numbers. A histogram counts as many
+/// (see [`Sequence::weight`]).
 pub const MAX_LOADED: u64 = 100_000_000;
 
 /// A script: what is done, in order.

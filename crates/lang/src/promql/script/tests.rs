@@ -87,3 +87,15 @@ fn loads_are_bounded() {
     assert_eq!(load_only(LOAD).unwrap().len(), 2);
     assert_eq!(load_only(&format!("{LOAD}clear")).unwrap().len(), 0);
 }
+
+#[test]
+fn histograms_count_as_what_they_take() {
+    for values in [
+        "{{count:1 buckets:[1]}}+{{count:1 buckets:[1]}}x5000000",
+        "1x200000000",
+    ] {
+        let report = run(&format!("load 1m\n  a {values}\n")).expect(values);
+        let failure = report.outcomes[0].failure.as_deref().unwrap_or_default();
+        assert!(failure.starts_with("a series of "), "{failure}");
+    }
+}

@@ -9,6 +9,9 @@ use crate::promql::eval::column::{Rows, Series};
 use crate::promql::eval::evaluator::Evaluator;
 use crate::regex::Regex;
 
+/// The longest value that a label is given: calls inside each other may double a value each time.
+const MAX_VALUE: usize = 64 * 1024;
+
 /// `label_replace(v, dst, replacement, src, regex)`
 pub(super) fn replace<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>, EvalError> {
     let [dst, replacement, src, pattern] = [1, 2, 3, 4].map(|index| ev.text(&call.args[index]));
@@ -31,15 +34,19 @@ pub(super) fn replace<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>,
     relabel(ev, call, &dst, |labels| {
         let value = labels.get(&src);
         if let Some(result) = known.get(value) {
-            return result.clone();
+            return Ok(result.clone());
         }
-        let result = regex.captures(value).map(|captures| {
-            let mut text = String::new();
-            captures.expand(&replacement, &mut text);
-            text
-        });
+        let result = match regex.captures(value) {
+            None => None,
+            Some(captures) => {
+                let mut text = String::new();
+                let expanded = captures.expand_within(&replacement, &mut text, MAX_VALUE);
+                expanded.ok_or_else(|| too_long(call))?;
+                Some(text)
+            }
+        };
         known.insert(value.to_owned(), result.clone());
-        result
+        Ok(result)
     })
 }
 
@@ -63,8 +70,25 @@ pub(super) fn join<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>, Ev
     }
     relabel(ev, call, dst, |labels| {
         let values: Vec<&str> = sources.iter().map(|source| labels.get(source)).collect();
-        Some(values.join(separator))
+        let length = values.iter().fold(0_usize, |sum, value| {
+            sum.saturating_add(value.len())
+                .saturating_add(separator.len())
+        });
+        if length > MAX_VALUE {
+            return Err(too_long(call));
+        }
+        Ok(Some(values.join(separator)))
     })
+}
+
+fn too_long(call: &Call) -> EvalError {
+    EvalError {
+        message: format!(
+            "{}() makes a label value of more than {MAX_VALUE} bytes",
+            call.function.name
+        ),
+        span: call.at.0,
+    }
 }
 
 /// Sets a label of each series to what the function says, if it says something.
@@ -72,13 +96,13 @@ fn relabel<'e>(
     ev: Evaluator<'e>,
     call: &'e Call,
     dst: &str,
-    mut value: impl FnMut(&Labels) -> Option<String>,
+    mut value: impl FnMut(&Labels) -> Result<Option<String>, EvalError>,
 ) -> Result<Rows<'e>, EvalError> {
     let mut all: Vec<Series> = Vec::new();
     for series in ev.rows(&call.args[0])? {
         let mut series = series?;
         ev.settle(&mut series);
-        if let Some(value) = value(&series.labels) {
+        if let Some(value) = value(&series.labels)? {
             if series.labels.get(dst) != value {
                 let mut builder = series.labels.to_builder();
                 builder.set(dst, &value);

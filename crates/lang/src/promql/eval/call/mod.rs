@@ -18,7 +18,7 @@ mod timestamp;
 
 use super::EvalError;
 use super::column::{Column, Rows, Series};
-use super::evaluator::{Evaluator, not_built};
+use super::evaluator::{Evaluator, misplaced};
 use super::names;
 use crate::model::{Labels, Span};
 use crate::promql::ast::{Call, Expr};
@@ -53,7 +53,7 @@ pub(super) fn rows<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>, Ev
             };
             Ok(one(Labels::default(), column))
         }
-        _ => Err(not_built(&call.function.name, call.at.0)),
+        _ => Err(misplaced(call.function.name, call.at.0)),
     }
 }
 

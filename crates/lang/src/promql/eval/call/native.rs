@@ -6,7 +6,7 @@ use crate::model::histogram::Histogram;
 use crate::promql::ast::Call;
 use crate::promql::eval::EvalError;
 use crate::promql::eval::column::{Column, Rows};
-use crate::promql::eval::evaluator::{Evaluator, not_built};
+use crate::promql::eval::evaluator::{Evaluator, misplaced};
 use crate::promql::eval::quantile::histogram_variance;
 
 pub(super) fn rows<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>, EvalError> {
@@ -16,7 +16,7 @@ pub(super) fn rows<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>, Ev
         "histogram_stddev" => |h| histogram_variance(h).sqrt(),
         "histogram_stdvar" => histogram_variance,
         "histogram_sum" => |h| h.sum,
-        name => return Err(not_built(&name, call.at.0)),
+        name => return Err(misplaced(name, call.at.0)),
     };
     let arg = &call.args[0];
     let rows = ev.rows(arg)?.map(move |series| {

@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use crate::promql::ast::Call;
 use crate::promql::eval::EvalError;
-use crate::promql::eval::evaluator::{Evaluator, not_built};
+use crate::promql::eval::evaluator::{Evaluator, misplaced};
 use crate::promql::store::is_stale;
 
 pub(super) fn scalar(ev: Evaluator<'_>, call: &Call) -> Result<Vec<f64>, EvalError> {
@@ -14,7 +14,7 @@ pub(super) fn scalar(ev: Evaluator<'_>, call: &Call) -> Result<Vec<f64>, EvalErr
         "pi" => constant(PI),
         "start" => constant(seconds(query.start.millis())),
         "end" => constant(seconds(query.end.millis())),
-        "range" => constant(seconds(query.end.millis() - query.start.millis())),
+        "range" => constant(seconds(query.end.since(query.start).millis())),
         "step" if query.start == query.end => constant(0.0),
         "step" => constant(seconds(query.step.millis())),
         "time" => Ok((0..ev.steps.count)
@@ -23,7 +23,7 @@ pub(super) fn scalar(ev: Evaluator<'_>, call: &Call) -> Result<Vec<f64>, EvalErr
         "scalar" => of_vector(ev, call),
         "max_of" => pairs(ev, call, go_max),
         "min_of" => pairs(ev, call, go_min),
-        name => Err(not_built(&name, call.at.0)),
+        name => Err(misplaced(name, call.at.0)),
     }
 }
 

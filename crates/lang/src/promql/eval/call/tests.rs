@@ -156,6 +156,19 @@ fn labels_are_replaced_and_joined() {
         "label_join(down, \"\", \"/\", \"job\")",
         &["error: invalid destination label name in label_join(): "],
     );
+    let (mut replaced, mut joined) = ("down".to_owned(), "down".to_owned());
+    for _ in 0..100 {
+        replaced = format!("label_replace({replaced}, \"job\", \"$1$1\", \"job\", \"(.*)\")");
+        joined = format!("label_join({joined}, \"job\", \"\", \"job\", \"job\")");
+    }
+    check(
+        &replaced,
+        &["error: label_replace() makes a label value of more than 65536 bytes"],
+    );
+    check(
+        &joined,
+        &["error: label_join() makes a label value of more than 65536 bytes"],
+    );
 }
 
 #[test]

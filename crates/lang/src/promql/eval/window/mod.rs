@@ -15,7 +15,7 @@ mod source;
 use std::sync::Arc;
 
 use super::column::{Rows, Series};
-use super::evaluator::{Evaluator, Shared, not_built};
+use super::evaluator::{Evaluator, Shared, misplaced};
 use super::{EvalError, Severity};
 use crate::model::histogram::{Histogram, ResetHint};
 use crate::model::labels::quote;
@@ -114,7 +114,7 @@ pub(super) fn rows<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>, Ev
             over(ev, call, Smoothing { level, trend })
         }
         "absent_over_time" => absent::rows(ev, call),
-        name => Err(not_built(&name, call.at.0)),
+        name => Err(misplaced(name, call.at.0)),
     }
 }
 

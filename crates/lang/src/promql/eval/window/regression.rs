@@ -162,7 +162,7 @@ fn lines(
     let Floats { times, values, .. } = ranges.floats;
     let even = times
         .windows(3)
-        .all(|times| times[1] - times[0] == times[2] - times[1]);
+        .all(|times| times[1].wrapping_sub(times[0]) == times[2].wrapping_sub(times[1]));
     let mut shared = Offsets::default();
     for (group, out) in out.chunks_mut(LANES).enumerate() {
         let first = group * LANES;
