@@ -179,7 +179,14 @@ impl Reader<'_> {
             }
         }
         match script::parse_load(&text.text) {
-            Ok(load) => load.series,
+            Ok(load) => {
+                if load.series.contains_key(&Labels::default()) {
+                    // As promtool says it: nothing can be stored without labels.
+                    let message = "empty labelset: a series needs a name or another label";
+                    problems.push(Diagnostic::error(CODE, text.nameless(), message));
+                }
+                load.series
+            }
             Err(errors) => {
                 problems.extend(text.all_errors(errors).into_iter().map(|mut error| {
                     error.span = text.place(&self.source.text, error.span);
@@ -504,6 +511,14 @@ impl<'n> LoadText<'n> {
         } else {
             all
         }
+    }
+
+    /// Where the series without labels stands.
+    fn nameless(&self) -> Span {
+        let is_empty = |text: &str| promql::parse_metric_labels(text).is_ok_and(|l| l.is_empty());
+        let mut series = self.lines.iter().filter_map(|line| line.series);
+        let found = series.find(|series| is_empty(series.text()));
+        found.map_or(Span::at(0), |series| series.span)
     }
 
     /// The place in the file of a range of the text.

@@ -288,3 +288,18 @@ fn start_timestamps_are_seconds_or_rfc_3339() {
         );
     }
 }
+
+#[test]
+fn a_series_has_labels() {
+    check(
+        r#"
+tests:
+- input_series:
+  - {series: a, values: 1}
+  - {series: '{}', values: 1}
+"#,
+        &expect![[r#"
+            t.yml:5:14: empty labelset: a series needs a name or another label [test/file]
+        "#]],
+    );
+}

@@ -12,9 +12,11 @@ mod queries;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -181,7 +183,18 @@ fn router(app: &Arc<App>) -> Router {
         .route("/-/ready", get(|| async { "Stentor is Ready.\n" }))
         .fallback(|| async { (StatusCode::NOT_FOUND, "not found\n") })
         .layer(axum::middleware::map_response(harden))
+        // axum's own limit is lower.
+        .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
+}
+
+/// Cancels a query when it is dropped.
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Answers on a thread that may take its time, one of a few.
@@ -194,6 +207,8 @@ async fn work(
         Ok(limit) => limit.map_or(QUERY_TIMEOUT, |limit| limit.to_std().min(QUERY_TIMEOUT)),
         Err(refusal) => return refusal.into_response(),
     };
+    // Whether the time is over, the client gone or the server stopping: this future ends, its query too.
+    let _cancel = CancelOnDrop(Arc::clone(&params.cancel));
     let app = Arc::clone(app);
     let places = Arc::clone(&app.places);
     let answered = tokio::time::timeout(limit, async move {

@@ -1,5 +1,8 @@
 //! The parameters of a request: of the form in its body, then of its URL, as Go reads them.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -22,9 +25,13 @@ pub(super) const ALWAYS: (Timestamp, Timestamp) = (
     Timestamp::from_millis(i64::MAX),
 );
 
-/// Names and values in their order.
+/// Names and values in their order, and whether somebody still waits for the answer.
 #[derive(Debug, Default)]
-pub(super) struct Params(Vec<(String, String)>);
+pub(super) struct Params {
+    pairs: Vec<(String, String)>,
+    /// Set when nobody does.
+    pub(super) cancel: Arc<AtomicBool>,
+}
 
 impl<S: Send + Sync> FromRequest<S> for Params {
     type Rejection = Response;
@@ -51,7 +58,7 @@ impl<S: Send + Sync> FromRequest<S> for Params {
             pairs.extend(decode(text));
         }
         pairs.extend(decode(&query));
-        Ok(Self(pairs))
+        Ok(Self::from(pairs))
     }
 }
 
@@ -62,20 +69,29 @@ fn decode(text: &str) -> Vec<(String, String)> {
     url.query_pairs().into_owned().collect()
 }
 
+impl From<Vec<(String, String)>> for Params {
+    fn from(pairs: Vec<(String, String)>) -> Self {
+        Self {
+            pairs,
+            cancel: Arc::default(),
+        }
+    }
+}
+
 impl Params {
     #[cfg(test)]
     pub(super) fn of(query: &str) -> Self {
-        Self(decode(query))
+        Self::from(decode(query))
     }
 
     /// The first value of a name; empty where there is none.
     pub(super) fn first(&self, name: &str) -> &str {
-        let mut named = self.0.iter().filter(|(key, _)| key == name);
+        let mut named = self.pairs.iter().filter(|(key, _)| key == name);
         named.next().map_or("", |(_, value)| value)
     }
 
     fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let named = self.0.iter().filter(move |(key, _)| key == name);
+        let named = self.pairs.iter().filter(move |(key, _)| key == name);
         named.map(|(_, value)| value.as_str())
     }
 

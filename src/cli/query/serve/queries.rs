@@ -1,5 +1,6 @@
 //! `/api/v1/query` and `/api/v1/query_range`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use stentor_lang::model::{Duration, SourceText};
@@ -62,6 +63,7 @@ pub(super) fn range(app: &App, params: &Params) -> Answered {
 
 fn options(app: &App, params: &Params) -> Result<EvalOptions, Refusal> {
     let mut options = app.language.options.clone();
+    options.cancel = Some(Arc::clone(&params.cancel));
     let text = params.first("lookback_delta");
     if !text.is_empty() {
         let lookback = duration(text).map_err(|why| {

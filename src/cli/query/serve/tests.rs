@@ -257,3 +257,55 @@ fn series_and_labels() {
         ]],
     );
 }
+
+fn empty_app() -> Arc<App> {
+    Arc::new(App {
+        fixture: Fixture::new(MemoryStore::default()),
+        language: Language {
+            syntax: ParseOptions::default(),
+            options: EvalOptions::default(),
+        },
+        places: Arc::new(Semaphore::new(1)),
+    })
+}
+
+#[tokio::test]
+async fn a_query_that_nobody_waits_for_gives_its_place_back() {
+    let app = empty_app();
+    // It would take hours.
+    let query =
+        "query=sum_over_time(sum_over_time(vector(1)[400000s:1s])[400000s:1s])&timeout=50ms";
+    let answer = work(&app, Params::of(query), queries::instant).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(app.places.acquire().await.is_ok());
+}
+
+/// The status line that the server answers a form with.
+async fn status_of_form(length: usize) -> String {
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address");
+    let router = router(&empty_app());
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("it");
+    let head = format!(
+        "POST /api/v1/query HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\
+         content-type: application/x-www-form-urlencoded\r\n\r\nquery=1"
+    );
+    stream.write_all(head.as_bytes()).await.expect("written");
+    let rest = vec![b'+'; length - "query=1".len()];
+    // One that refuses it need not read it.
+    let _ = stream.write_all(&rest).await;
+    let mut line = String::new();
+    let read = BufReader::new(stream).read_line(&mut line).await;
+    read.expect("an answer");
+    server.abort();
+    line
+}
+
+#[tokio::test]
+async fn forms_are_as_long_as_the_limit_says() {
+    assert!(status_of_form(MAX_BODY).await.contains(" 200 "));
+    assert!(status_of_form(MAX_BODY + 1).await.contains(" 413 "));
+}

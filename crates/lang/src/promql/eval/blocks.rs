@@ -9,6 +9,7 @@ use std::thread;
 use super::EvalError;
 use super::column::{Rows, Series};
 use super::evaluator::Shared;
+use crate::model::Span;
 
 /// The most threads that compute a query: more are seldom free.
 const MAX_THREADS: usize = 8;
@@ -91,7 +92,7 @@ where
         let running: Vec<_> = parts
             .map(|(part, scratch)| {
                 scope.spawn(move || {
-                    let local = Shared::default();
+                    let local = shared.apart();
                     let done = run(part, scratch, &local, work);
                     (done, local)
                 })
@@ -120,7 +121,12 @@ where
     W: Fn(T, &mut S, &Shared) -> Result<Series, EvalError>,
 {
     part.into_iter()
-        .map(|item| work(item?, scratch, shared))
+        .map(|item| {
+            let done = work(item?, scratch, shared)?;
+            // Behind the work, which may have ended early.
+            shared.check_canceled(Span::at(0))?;
+            Ok(done)
+        })
         .collect()
 }
 

@@ -1,13 +1,13 @@
 //! One query: its steps, what its nodes share, and which module evaluates which node.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::column::{Column, Rows, Series, Steps};
 use super::outline::Reading;
 use super::{
-    Annotations, Answer, EvalError, EvalOptions, RangeSeries, SampleValue, Severity, Stats, Value,
-    VectorSample, aggregate, binary, call, names, select, unary, window,
+    Annotations, Answer, CANCELED, EvalError, EvalOptions, RangeSeries, SampleValue, Severity,
+    Stats, Value, VectorSample, aggregate, binary, call, names, select, unary, window,
 };
 use crate::model::{Duration, LabelMap, Labels, Sample, Span, Timestamp};
 use crate::promql::ast::{Expr, ValueType};
@@ -22,7 +22,7 @@ pub(super) fn instant(
     at: Timestamp,
     options: &EvalOptions,
 ) -> Result<Answer, EvalError> {
-    let shared = Shared::default();
+    let shared = Shared::of(options);
     let ev = Evaluator {
         store,
         options,
@@ -55,7 +55,7 @@ pub(super) fn range(
     step: Duration,
     options: &EvalOptions,
 ) -> Result<Answer, EvalError> {
-    let shared = Shared::default();
+    let shared = Shared::of(options);
     let ev = Evaluator {
         store,
         options,
@@ -133,9 +133,40 @@ pub(super) struct Shared {
     annotations: Mutex<Annotations>,
     series: AtomicUsize,
     samples: AtomicUsize,
+    cancel: Option<Arc<AtomicBool>>,
 }
 
 impl Shared {
+    fn of(options: &EvalOptions) -> Self {
+        Self {
+            cancel: options.cancel.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// One for another thread, to be taken in by [`Self::absorb`].
+    pub(super) fn apart(&self) -> Self {
+        Self {
+            cancel: self.cancel.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether nobody waits for the answer any more.
+    pub(super) fn is_canceled(&self) -> bool {
+        let cancel = self.cancel.as_ref();
+        cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed))
+    }
+
+    /// Refuses to go on when [`Self::is_canceled`].
+    pub(super) fn check_canceled(&self, span: Span) -> Result<(), EvalError> {
+        if self.is_canceled() {
+            let message = CANCELED.to_owned();
+            return Err(EvalError { message, span });
+        }
+        Ok(())
+    }
+
     pub(super) fn note(&self, severity: Severity, message: impl Into<String>, span: Span) {
         let mut annotations = self
             .annotations
@@ -212,6 +243,7 @@ impl<'a> Evaluator<'a> {
     {
         let reading = self.reading.below(expr);
         let ev = Self { reading, ..*self };
+        self.shared.check_canceled(expr.span())?;
         match expr {
             Expr::Paren(paren) => ev.rows(&paren.expr),
             Expr::Vector(selector) => select::vector(ev, selector),

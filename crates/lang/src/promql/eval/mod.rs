@@ -24,6 +24,9 @@ mod window;
 pub use annotation::{Annotation, Annotations, Severity};
 pub use value::{Answer, RangeSeries, SampleValue, Stats, Value, VectorSample};
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use super::ast::Expr;
 use super::store::SeriesStore;
 use crate::model::{Duration, Span, Timestamp};
@@ -44,7 +47,12 @@ pub struct EvalOptions {
     pub type_and_unit_labels: bool,
     /// `rate` and its like use the samples' start timestamps (`use-start-timestamps`).
     pub start_timestamps: bool,
+    /// Once somebody sets it, the query soon ends with the error [`CANCELED`].
+    pub cancel: Option<Arc<AtomicBool>>,
 }
+
+/// The message of a query that was canceled.
+pub const CANCELED: &str = "query was canceled in expression evaluation";
 
 impl Default for EvalOptions {
     fn default() -> Self {
@@ -55,6 +63,7 @@ impl Default for EvalOptions {
             delayed_name_removal: false,
             type_and_unit_labels: false,
             start_timestamps: false,
+            cancel: None,
         }
     }
 }

@@ -34,6 +34,9 @@ fn in_lanes(
     mut work: impl FnMut(&[Bounds; LANES], &mut [f64]),
 ) {
     for (group, out) in out.chunks_mut(LANES).enumerate() {
+        if context.shared.is_canceled() {
+            break;
+        }
         let first = group * LANES;
         let bounds = &ranges.bounds[first..first + out.len()];
         match <&[Bounds; LANES]>::try_from(bounds) {

@@ -142,6 +142,9 @@ pub(super) trait OverRange {
     /// range. What is left out has no value.
     fn sweep(&self, ranges: &Ranges<'_>, context: &mut Context<'_>, out: &mut [f64]) {
         for (step, out) in out.iter_mut().enumerate() {
+            if context.shared.is_canceled() {
+                break;
+            }
             if let Some(window) = ranges.window(step) {
                 *out = self.floats(&window, context);
             }
@@ -295,6 +298,9 @@ fn sweep_mixed<F: OverRange>(
     let mut bounds = Bounds::default();
     let mut histogram_bounds = Bounds::default();
     for step in 0..swept {
+        if context.shared.is_canceled() {
+            break;
+        }
         let to = geometry.end(step);
         let from = to.saturating_sub(geometry.length);
         let first = from.saturating_sub(geometry.before);

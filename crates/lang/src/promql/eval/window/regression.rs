@@ -27,9 +27,9 @@ impl OverRange for Derivative {
         line(&window.floats, window.floats.times[0]).slope
     }
 
-    fn sweep(&self, ranges: &Ranges<'_>, _: &mut Context<'_>, out: &mut [f64]) {
+    fn sweep(&self, ranges: &Ranges<'_>, context: &mut Context<'_>, out: &mut [f64]) {
         let at = |step: usize| ranges.floats.times[ranges.bounds[step].first];
-        lines(ranges, out, at, |_, line| line.slope);
+        lines(ranges, context, out, at, |_, line| line.slope);
     }
 
     fn mixed(&self, window: &Window<'_>, context: &mut Context<'_>) -> Option<SampleValue> {
@@ -55,9 +55,9 @@ impl OverRange for Prediction {
         line.slope * self.ahead[window.step] + line.intercept
     }
 
-    fn sweep(&self, ranges: &Ranges<'_>, _: &mut Context<'_>, out: &mut [f64]) {
+    fn sweep(&self, ranges: &Ranges<'_>, context: &mut Context<'_>, out: &mut [f64]) {
         let at = |step| ranges.geometry.steps.at(step);
-        lines(ranges, out, at, |step, line| {
+        lines(ranges, context, out, at, |step, line| {
             line.slope * self.ahead[step] + line.intercept
         });
     }
@@ -155,6 +155,7 @@ impl Moments {
 /// ranges of several steps have the same times as seen from there, and these are summed up once.
 fn lines(
     ranges: &Ranges<'_>,
+    context: &Context<'_>,
     out: &mut [f64],
     at: impl Fn(usize) -> i64,
     value: impl Fn(usize, Line) -> f64,
@@ -165,6 +166,9 @@ fn lines(
         .all(|times| times[1].wrapping_sub(times[0]) == times[2].wrapping_sub(times[1]));
     let mut shared = Offsets::default();
     for (group, out) in out.chunks_mut(LANES).enumerate() {
+        if context.shared.is_canceled() {
+            break;
+        }
         let first = group * LANES;
         let bounds = &ranges.bounds[first..first + out.len()];
         match <&[Bounds; LANES]>::try_from(bounds) {
