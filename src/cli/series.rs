@@ -11,12 +11,15 @@ use stentor_lang::model::{Diagnostic, METRIC_NAME, MatchOp};
 use stentor_lang::promql::matcher_text;
 use stentor_lang::yaml::closest;
 
-use crate::daemon::transport::{describe, install_crypto};
+use crate::daemon::transport::{BodyError, describe, install_crypto, read_body};
 
 /// How far back series count as there: rules also speak of what was there an hour ago.
 const BACK: Duration = Duration::from_hours(1);
 /// The longest that one answer may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest answer: the daemon's own limit for a query.
+const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
 
 /// A data source, and what it has said so far.
 pub(super) struct Source {
@@ -152,12 +155,16 @@ impl Source {
         let url = format!("{}/api/v1/{path}", self.url);
         let url = reqwest::Url::parse_with_params(&url, query).map_err(|why| why.to_string())?;
         let request = self.http.get(url);
-        let answer = self.runtime.block_on(async {
-            let response = request.send().await?;
-            Ok((response.status(), response.bytes().await?))
-        });
-        let (status, body) =
-            answer.map_err(|error: reqwest::Error| describe(&error.without_url()))?;
+        let (status, body) = self.runtime.block_on(async {
+            let response = request.send().await;
+            let mut response = response.map_err(|error| describe(&error.without_url()))?;
+            let body = read_body(&mut response, LONGEST_ANSWER).await;
+            let body = body.map_err(|error| match error {
+                BodyError::TooLarge => format!("the answer has more than {LONGEST_ANSWER} bytes"),
+                BodyError::Broken(why) => format!("the answer was cut: {why}"),
+            })?;
+            Ok::<_, String>((response.status(), body))
+        })?;
         match serde_json::from_slice::<Reply<T>>(&body) {
             Ok(reply) if status.is_success() => Ok(reply.data),
             Ok(reply) if !reply.error.is_empty() => Err(format!("{status}: {}", reply.error)),

@@ -1,5 +1,5 @@
 //! What Stentor decides, as functions of its arguments: nothing here reads a clock, a file, the
-//! environment or the network, starts a thread, or iterates over a map in hash order.
+//! environment or the network, starts a thread of its own, or iterates over a map in hash order.
 //!
 //! Modules stand in reading order, and each imports only modules above it.
 
