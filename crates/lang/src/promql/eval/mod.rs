@@ -43,7 +43,8 @@ pub struct EvalOptions {
     /// Names are dropped at the end of the query instead of at each function
     /// (`promql-delayed-name-removal`).
     pub delayed_name_removal: bool,
-    /// `__type__` and `__unit__` are dropped where the name is (`type-and-unit-labels`).
+    /// Series may differ in `__type__` and `__unit__` alone (`type-and-unit-labels`): where these go with
+    /// the name, which they always do, equal label sets are looked for.
     pub type_and_unit_labels: bool,
     /// `rate` and its like use the samples' start timestamps (`use-start-timestamps`).
     pub start_timestamps: bool,
