@@ -94,8 +94,9 @@ impl Observer {
                 );
             }
             Event::Transition {
-                group,
+                rule,
                 labels,
+                value: _,
                 from,
                 to,
                 at,
@@ -104,8 +105,8 @@ impl Observer {
                 let kind = OfKind { kind: to };
                 self.metrics.own.transitions.get_or_create(&kind).inc();
                 tracing::info!(
-                    datasource = &*group.datasource,
-                    group = &*group.group,
+                    datasource = &*rule.group.datasource,
+                    group = &*rule.group.group,
                     labels = %cut(&labels.to_string()),
                     %at,
                     "{from} => {to}: {why}"

@@ -10,7 +10,10 @@ pub mod notify;
 pub mod config;
 pub mod engine;
 pub mod fixture;
+pub mod needs;
 pub mod replay;
+pub mod timeline;
+pub mod report;
 pub mod unittest;
 pub mod check;
 

@@ -306,8 +306,9 @@ impl Engine {
             None => "the condition no longer holds".to_owned(),
         };
         let event = Event::Transition {
-            group: Arc::clone(&self.rules[&no].def.group),
+            rule: Arc::clone(&self.rules[&no].def),
             labels: known.labels.clone(),
+            value: known.value,
             from,
             to,
             at,

@@ -11,7 +11,7 @@ use crate::notify::{self, AttemptId};
 use crate::receiver::{Integration, Message, Outcome, SecretId};
 
 use super::record::Record;
-use super::rules::RuleSet;
+use super::rules::{Definition, RuleSet};
 
 /// Names a query that is under way. Never used twice in a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -286,10 +286,12 @@ pub enum Event {
     },
     /// An alert changed its phase.
     Transition {
-        /// Of which group.
-        group: Arc<GroupName>,
+        /// Whose alert.
+        rule: Arc<Definition>,
         /// Its labels before external ones.
         labels: Labels,
+        /// The newest value.
+        value: f64,
         /// The phase before: `inactive`, `pending`, `firing`.
         from: &'static str,
         /// The phase now.

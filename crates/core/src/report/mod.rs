@@ -1,0 +1,124 @@
+//! What a timeline means to a team: pages for each receiver, time to detect for each incident, and
+//! how each rule behaved. Figures only; how they look is the shell's.
+
+use std::sync::Arc;
+
+use stentor_lang::model::{Duration, Labels, Timestamp};
+
+use crate::receiver::IntegrationKey;
+use crate::timeline::{Episode, Timeline};
+
+/// A timeline with its figures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// Where the data came from.
+    pub data: Data,
+    /// All that happened.
+    pub timeline: Timeline,
+    /// The lives of alerts.
+    pub episodes: Vec<Episode>,
+    /// For each integration that was told something or could have been.
+    pub receivers: Vec<ReceiverFigures>,
+    /// For each rule, as in [`Timeline::rules`].
+    pub rules: Vec<RuleFigures>,
+    /// For each labelled incident.
+    pub incidents: Vec<IncidentFigures>,
+    /// What there is to draw, by time.
+    pub plots: Vec<Plot>,
+}
+
+/// Where the data came from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Data {
+    /// In words: `fixture incident.om.gz`, `remote read of http://…, cached`.
+    pub source: String,
+    /// How many series were read.
+    pub series: usize,
+    /// How many samples were read.
+    pub samples: usize,
+    /// What was missing or is doubtful, in words.
+    pub notes: Vec<String>,
+}
+
+/// How one integration fared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReceiverFigures {
+    /// Which.
+    pub integration: IntegrationKey,
+    /// Whether it wakes people: PagerDuty does, and what the user names.
+    pub pages_people: bool,
+    /// Notifications of new incidents: first notifications and those after a resolve, where it pages.
+    pub pages: usize,
+    /// Those of them at night.
+    pub pages_at_night: usize,
+    /// All notifications, resolves and repetitions too.
+    pub messages: usize,
+    /// How many groups began to fire again within an hour of their resolve.
+    pub flaps: usize,
+    /// The most messages within ten minutes, and when these began.
+    pub storm: Option<(usize, Timestamp)>,
+}
+
+/// How one rule behaved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleFigures {
+    /// How often an alert of it fired.
+    pub fired: usize,
+    /// For how long at least one fired.
+    pub firing_for: Duration,
+    /// How many pending alerts never fired.
+    pub never_fired: usize,
+}
+
+/// An incident, as a person labelled it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    /// What it is called.
+    pub name: String,
+    /// When it began.
+    pub start: Timestamp,
+    /// When it was over; what fires later does not count.
+    pub end: Timestamp,
+    /// Labels that an alert must have to count, `alertname` among them; any alert where empty.
+    pub labels: Labels,
+}
+
+/// How an incident was noticed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IncidentFigures {
+    /// Which.
+    pub incident: Incident,
+    /// From its start to the first alert that fired, and which; `None` where it was missed.
+    pub detected: Option<(Duration, Labels)>,
+    /// From its start to the first page, and to whom; `None` where nobody was paged.
+    pub paged: Option<(Duration, IntegrationKey)>,
+}
+
+/// What a rule measured around the lives of its alerts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plot {
+    /// Whose: an index into [`Timeline::rules`].
+    pub rule: usize,
+    /// The first instant.
+    pub start: Timestamp,
+    /// The last instant.
+    pub end: Timestamp,
+    /// What is drawn, as PromQL: the side of the comparison that is not the threshold, else the
+    /// expression.
+    pub expr: Arc<str>,
+    /// The threshold, where the expression compares with a number: its operator and the number.
+    pub threshold: Option<(&'static str, f64)>,
+    /// The series, those with alerts first.
+    pub series: Vec<PlotSeries>,
+    /// How many further series are not drawn.
+    pub left_out: usize,
+}
+
+/// A line of a plot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlotSeries {
+    /// Its labels.
+    pub labels: Labels,
+    /// Its points, in order of time, without those that are missing.
+    pub points: Vec<(Timestamp, f64)>,
+}
