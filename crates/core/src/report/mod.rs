@@ -1,6 +1,8 @@
 //! What a timeline means to a team: pages for each receiver, time to detect for each incident, and
 //! how each rule behaved. Figures only; how they look is the shell's.
 
+pub mod plot;
+
 use std::sync::Arc;
 
 use stentor_lang::model::{Duration, Labels, Timestamp};
