@@ -16,6 +16,7 @@ use stentor_lang::model::{Duration, Labels, Timestamp};
 use stentor_lang::promql::Expr;
 use stentor_lang::promql::eval::{self, EvalError, EvalOptions};
 use stentor_lang::promql::memory::MemoryStore;
+use stentor_lang::promql::store::SampleBuffer;
 
 use crate::engine::{
     Action, AlertView, Answer, Datasource, DatasourceRules, Deliver, Engine, Event, GroupName,
@@ -171,6 +172,14 @@ impl Run {
             self.now = self.now.max(to);
         }
         std::mem::take(&mut self.errors)
+    }
+
+    /// Takes in more samples: those that came since, or the next part of a long recording. They are
+    /// seen when their time has come.
+    pub fn feed(&mut self, series: Vec<(Labels, SampleBuffer)>) {
+        for (labels, samples) in series {
+            self.store.insert(&labels, samples);
+        }
     }
 
     /// The present instant: all that was due up to it is done.

@@ -132,6 +132,16 @@ impl Columns {
 }
 
 impl Columns {
+    /// Whether samples only have to be put behind those that are there, as when a series grows: all
+    /// are later, and on both sides there are numbers alone.
+    fn takes(&self, later: &SampleBuffer) -> bool {
+        let last = self.times.as_slice().last();
+        let plain = |histograms: &[_], starts: &[_]| histograms.is_empty() && starts.is_empty();
+        last.zip(later.times.first()).is_some_and(|(a, b)| a < b)
+            && plain(&self.histograms, &self.starts)
+            && plain(&later.histograms, &later.starts)
+    }
+
     /// Whether a sample is the one that is there already.
     fn meet(
         &self,
@@ -244,6 +254,11 @@ impl MemoryStore {
     /// `starts` are empty or as long as `times` and `values`, as in [`Samples`].
     pub fn insert(&mut self, labels: &Labels, samples: SampleBuffer) {
         let mut samples = in_order(samples);
+        if let Some(there) = self.series.get_mut(labels).filter(|c| c.takes(&samples)) {
+            there.times.own().append(&mut samples.times);
+            there.values.append(&mut samples.values);
+            return;
+        }
         if let Some(there) = self.series.get_mut(labels).filter(|c| !c.values.is_empty()) {
             samples = join(there, samples);
         }
