@@ -39,7 +39,8 @@ pub(crate) struct Outlets {
     pub(crate) events: std::sync::mpsc::Sender<Vec<Event>>,
 }
 
-/// When the engine's thread is due, for those who watch over it.
+/// When the engine is due, for those who watch over its thread; while the thread works, that is since
+/// when it does.
 pub(crate) struct Pulse(AtomicI64);
 
 impl Default for Pulse {
@@ -53,6 +54,13 @@ impl Pulse {
     pub(crate) fn late(&self, now: Timestamp) -> Duration {
         let due = Timestamp::from_millis(self.0.load(Ordering::Relaxed));
         (now - due).to_std()
+    }
+
+    /// When the engine is due next; `None` while it has nothing to wait for.
+    #[cfg(test)]
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        let due = self.0.load(Ordering::Relaxed);
+        (due < i64::MAX).then(|| Timestamp::from_millis(due))
     }
 
     fn due(&self, at: Timestamp) {
@@ -78,7 +86,7 @@ impl Core {
         loop {
             self.hand_on(&mut turn, &mut waiting, draining);
             let letters = self.inbox.take(self.sleep(&waiting));
-            let (now, taken) = (self.clock.now(), Instant::now());
+            let now = self.clock.now();
             self.pulse.due(now);
             let stepped = self.clock.take_step();
             if let Some(by) = stepped {
@@ -86,11 +94,13 @@ impl Core {
                 self.step(Input::ClockStepped { by }, now, &mut turn, &mut waiting);
             }
             for (came, letter) in letters {
-                // What came before a step of the clock has no time on the clock of now.
-                let waited = taken.saturating_duration_since(came).as_millis();
-                let waited = i64::try_from(waited).unwrap_or(0);
-                let waited = if stepped.is_some() { 0 } else { waited };
-                let at = now - stentor_lang::model::Duration::from_millis(waited);
+                // What came before a step of the clock has no time on the clock of now, and what came
+                // since the clock was read did not come before the rest.
+                let at = if stepped.is_some() {
+                    now
+                } else {
+                    came.min(now)
+                };
                 match letter {
                     Letter::Input(Input::StoreRecovered) => {
                         self.rewrite(at, &mut turn, &mut waiting, draining);
@@ -160,12 +170,12 @@ impl Core {
         if let Some(since) = waiting.since {
             sleep = sleep.min(RIDE.saturating_sub(since.elapsed()));
         }
-        if let Some(deadline) = self.engine.deadline() {
+        let deadline = self.engine.deadline();
+        if let Some(deadline) = deadline {
             sleep = sleep.min(self.clock.until(deadline));
         }
-        let until = i64::try_from(sleep.as_millis()).unwrap_or(i64::MAX);
         self.pulse
-            .due(self.clock.now() + stentor_lang::model::Duration::from_millis(until));
+            .due(deadline.unwrap_or(Timestamp::from_millis(i64::MAX)));
         sleep
     }
 }

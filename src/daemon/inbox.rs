@@ -1,10 +1,13 @@
 //! What waits for the engine's thread. It takes all of it at once.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use stentor_core::engine::{Input, Snapshot};
+use stentor_lang::model::Timestamp;
 use tokio::sync::oneshot;
+
+use super::clock::Clock;
 
 /// How long the thread stays asleep after the first letter, so that answers which come one after
 /// the other are handled together: waking a thread costs more than handling an answer.
@@ -22,19 +25,28 @@ pub(crate) enum Letter {
     Stop,
 }
 
-/// The queue of letters, each with the moment at which it came: an answer that was there in time
-/// is in time, however long the thread was busy.
-#[derive(Default)]
+/// The queue of letters, each with the moment of the pipeline clock at which it came: an answer that
+/// was there in time is in time, however long the thread was busy.
 pub(crate) struct Inbox {
-    letters: Mutex<Vec<(Instant, Letter)>>,
+    clock: Arc<Clock>,
+    letters: Mutex<Vec<(Timestamp, Letter)>>,
     bell: Condvar,
 }
 
 impl Inbox {
+    /// An empty queue.
+    pub(crate) fn new(clock: Arc<Clock>) -> Self {
+        Self {
+            clock,
+            letters: Mutex::default(),
+            bell: Condvar::new(),
+        }
+    }
+
     /// Puts a letter in.
     pub(crate) fn push(&self, letter: Letter) {
         let mut letters = self.lock();
-        letters.push((Instant::now(), letter));
+        letters.push((self.clock.now(), letter));
         if letters.len() == 1 {
             self.bell.notify_one();
         }
@@ -46,7 +58,7 @@ impl Inbox {
     }
 
     /// Waits for letters, at most this long, and takes all that are there.
-    pub(crate) fn take(&self, within: Duration) -> Vec<(Instant, Letter)> {
+    pub(crate) fn take(&self, within: Duration) -> Vec<(Timestamp, Letter)> {
         let until = Instant::now() + within;
         let mut letters = self.lock();
         let mut slept = false;
@@ -70,7 +82,7 @@ impl Inbox {
         std::mem::take(&mut *letters)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(Instant, Letter)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Timestamp, Letter)>> {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -81,7 +93,7 @@ mod tests {
 
     #[test]
     fn all_letters_are_taken_at_once_in_their_order() {
-        let inbox = Inbox::default();
+        let inbox = Inbox::new(Arc::new(Clock::system()));
         assert!(inbox.take(Duration::ZERO).is_empty());
         inbox.input(Input::Wake);
         inbox.push(Letter::Stop);

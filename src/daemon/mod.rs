@@ -13,6 +13,8 @@ mod dispatch;
 mod fake;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod virtual_tests;
 mod http;
 mod inbox;
 mod metrics;
@@ -233,7 +235,7 @@ impl Daemon<'_> {
     ) -> Result<(Parts, Arc<App>), Failure> {
         let clock = Arc::clone(&self.clock);
         let now = clock.now();
-        let inbox = Arc::new(Inbox::default());
+        let inbox = Arc::new(Inbox::new(Arc::clone(&clock)));
         let metrics = Arc::new(Metrics::new(now));
         metrics
             .own

@@ -9,8 +9,11 @@ use stentor_lang::promql::{self, Expr, ParseOptions};
 
 use crate::engine::{Answer, AnswerData, Query, QueryError, QueryErrorKind, QueryTime};
 
-/// Answers a query of the engine.
-pub(super) fn query(
+/// What a data source that holds the series of a store answers to a query of the engine.
+///
+/// # Errors
+/// As a server refuses the query: it cannot be parsed or evaluated.
+pub fn query(
     query: &Query,
     store: &dyn SeriesStore,
     options: &EvalOptions,

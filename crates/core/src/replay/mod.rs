@@ -25,6 +25,7 @@ use crate::engine::{
 use crate::notify::{Route, Routing};
 use crate::receiver::{Outcome, Receiver};
 use crate::rulefile::RuleGroup;
+pub use answer::query as answer;
 use block::Blocks;
 use until::Until;
 use writes::Writes;

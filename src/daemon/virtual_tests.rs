@@ -1,0 +1,408 @@
+//! The daemon's threads on a virtual clock, beside a replay of the same samples: both tell the same
+//! story, to the millisecond.
+//!
+//! The engine's thread, its inbox, the store's thread and the store on disk are those of production.
+//! The test stands in for the data source and the receivers, and moves the clock to the next
+//! deadline once nothing is under way.
+
+use std::sync::atomic::AtomicI64;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+use stentor_core::config;
+use stentor_core::engine::{Datasource, DatasourceRules, Deliver, Query, RuleSet, Snapshot};
+use stentor_core::notify::Routing;
+use stentor_core::replay::{self, Observer as _, Run, Schedule};
+use stentor_core::rulefile::{self, LoadOptions, RuleGroup};
+use stentor_core::timeline::{Bodies, Notification, Recorder, Timeline, Transition};
+use stentor_lang::model::{Duration, Labels, SourceText};
+use stentor_lang::promql::eval::EvalOptions;
+use stentor_lang::promql::memory::MemoryStore;
+use stentor_lang::promql::store::SampleBuffer;
+use tokio::sync::{mpsc as channel, oneshot};
+
+use super::*;
+
+/// Rules, routes and series, and how long they are watched.
+struct Case {
+    groups: Vec<Arc<RuleGroup>>,
+    routing: Arc<Routing>,
+    store: MemoryStore,
+    start: Timestamp,
+    end: Timestamp,
+}
+
+const INTERVAL: Duration = Duration::from_secs(15);
+
+impl Case {
+    fn replay(&self) -> Timeline {
+        let options = replay::Options {
+            schedule: Schedule::Production,
+            start: self.start,
+            interval: INTERVAL,
+            query_offset: Duration::ZERO,
+            external_labels: Labels::default(),
+            external_url: "".into(),
+            eval: EvalOptions::default(),
+            routing: Some(Arc::clone(&self.routing)),
+            end: Some(self.end),
+        };
+        let mut store = MemoryStore::default();
+        for (labels, samples) in self.store.iter() {
+            let (times, values) = (samples.times.to_vec(), samples.values.to_vec());
+            let samples = SampleBuffer {
+                times,
+                values,
+                ..SampleBuffer::default()
+            };
+            store.insert(labels, samples);
+        }
+        let mut run = Run::new(self.groups.clone(), store, options);
+        let mut recorder = Recorder::new(&self.groups, &run.snapshot(), self.start, Bodies::Keep);
+        while run.now() < self.end {
+            let errors = run.advance(self.end, &mut recorder);
+            recorder.failed(errors);
+        }
+        recorder.finish(self.end)
+    }
+
+    fn setup(&self) -> Arc<Setup> {
+        let datasource = Datasource {
+            name: "replay".into(),
+            external_labels: Labels::default(),
+            external_url: "".into(),
+            url_functions: true,
+            opaque: false,
+        };
+        Arc::new(Setup {
+            rules: RuleSet {
+                datasources: vec![DatasourceRules {
+                    datasource: Arc::new(datasource),
+                    interval: INTERVAL,
+                    query_offset: Duration::ZERO,
+                    groups: self.groups.clone(),
+                }],
+            },
+            routing: Arc::clone(&self.routing),
+            external_url: "".into(),
+            accepted: "".into(),
+        })
+    }
+
+    /// What the daemon does, with every alert's story and every request.
+    fn daemon(&self) -> Timeline {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (store, _) = Sqlite::open(folder.path(), "now", store::LOCK_WAIT).expect("a store");
+        let millis = Arc::new(AtomicI64::new(self.start.millis()));
+        let read = || {
+            let millis = Arc::clone(&millis);
+            Box::new(move || millis.load(Ordering::SeqCst))
+        };
+        let clock = Arc::new(Clock::new(read(), read()));
+        let inbox = Arc::new(Inbox::new(Arc::clone(&clock)));
+        let setup = self.setup();
+        let settings = Settings {
+            dry_run: false,
+            seed: 0,
+            slots: Slots::Spread,
+            write: Write::None,
+        };
+        let (engine, first) = Engine::new(&setup, settings, self.start);
+        let recorder = Recorder::new(&self.groups, &engine.snapshot(), self.start, Bodies::Keep);
+        let told = Mutex::new(recorder);
+        let (outlet, sent) = mpsc::channel();
+        let (handle, store_thread) =
+            writer::start(store, Outlet(outlet), writer::PROBE_INTERVAL).expect("a thread");
+        let (queries, asked) = channel::unbounded_channel();
+        let (events, heard) = mpsc::channel();
+        let pulse = Arc::new(core::Pulse::default());
+        let thread = core::Core {
+            engine,
+            clock: Arc::clone(&clock),
+            inbox: Arc::clone(&inbox),
+            outlets: core::Outlets {
+                queries,
+                store: handle.clone(),
+                events,
+            },
+            pulse: Arc::clone(&pulse),
+        };
+        inbox.input(Input::Reload(Arc::clone(&setup)));
+        let core = std::thread::spawn(move || thread.run(first));
+        let mut world = World {
+            case: self,
+            asked,
+            heard,
+            sent,
+            told,
+            inbox: Arc::clone(&inbox),
+            store: handle.clone(),
+            clock: Arc::clone(&clock),
+        };
+        world.settle();
+        while let Some(next) = pulse.next().filter(|next| *next <= self.end) {
+            millis.fetch_max(next.millis(), Ordering::SeqCst);
+            inbox.input(Input::Wake);
+            world.settle();
+        }
+        inbox.push(Letter::Stop);
+        core.join().expect("the engine's thread ends");
+        handle.send(Job::Stop);
+        store_thread.join().expect("the store's thread ends");
+        world.told.into_inner().expect("no panic").finish(self.end)
+    }
+}
+
+/// All that is not the daemon.
+struct World<'a> {
+    case: &'a Case,
+    asked: channel::UnboundedReceiver<Vec<Query>>,
+    heard: mpsc::Receiver<Vec<stentor_core::engine::Event>>,
+    sent: mpsc::Receiver<Deliver>,
+    told: Mutex<Recorder>,
+    inbox: Arc<Inbox>,
+    store: writer::Handle,
+    clock: Arc<Clock>,
+}
+
+impl World<'_> {
+    /// Answers what is asked until nothing is under way any more. As in a replay data sources are
+    /// faster than receivers: whether an alert that fires in the instant in which its group's resolve
+    /// goes out begins a new group depends on that.
+    fn settle(&mut self) {
+        let mut quiet = 0;
+        while quiet < 2 {
+            self.barrier();
+            quiet += 1;
+            while let Ok(batch) = self.asked.try_recv() {
+                quiet = 0;
+                for query in batch {
+                    let answer = replay::answer(&query, &self.case.store, &EvalOptions::default());
+                    let eval = query.eval;
+                    self.inbox.input(Input::Answered { eval, answer });
+                }
+            }
+            if quiet > 0 {
+                for delivery in self.sent.try_iter().collect::<Vec<_>>() {
+                    quiet = 0;
+                    self.deliver(&delivery);
+                }
+            }
+            while let Ok(events) = self.heard.try_recv() {
+                quiet = 0;
+                let now = self.clock.now();
+                let mut told = self.told.lock().expect("no panic");
+                events.iter().for_each(|event| told.event(now, event));
+            }
+        }
+    }
+
+    fn deliver(&self, delivery: &Deliver) {
+        let now = self.clock.now();
+        let outcome = self.told.lock().expect("no panic").deliver(now, delivery);
+        self.inbox.input(Input::Delivered {
+            attempt: delivery.attempt,
+            outcome,
+            secret: None,
+        });
+    }
+
+    /// Returns when the engine's thread has handed on what the letters so far brought about, and the
+    /// store's thread has done it.
+    fn barrier(&self) {
+        for _ in 0..2 {
+            let (reply, seen) = oneshot::channel::<Snapshot>();
+            self.inbox.push(Letter::Look(reply));
+            seen.blocking_recv().expect("the engine's thread is there");
+        }
+        let (reply, done) = oneshot::channel();
+        let nothing = stentor_core::receiver::SecretId(u64::MAX >> 1);
+        self.store.send(Job::Secret(nothing, reply));
+        done.blocking_recv().expect("the store's thread is there");
+    }
+}
+
+/// Hands on what the store's thread lets go.
+struct Outlet(mpsc::Sender<Deliver>);
+
+impl writer::Outlet for Outlet {
+    fn deliver(&mut self, delivery: Deliver) {
+        // The test may have ended.
+        let _ = self.0.send(delivery);
+    }
+
+    fn news(&mut self, news: writer::News) {
+        assert!(
+            matches!(news, writer::News::Committed { .. }),
+            "the store works: {news:?}"
+        );
+    }
+}
+
+/// In the order of time; receivers are told side by side, so those of one instant are in any order.
+fn in_order(timeline: &Timeline) -> Timeline {
+    let mut timeline = timeline.clone();
+    timeline.notifications.sort_by(|a, b| {
+        let key = |told: &Notification| (told.at, told.integration.clone(), told.group_key.clone());
+        key(a).cmp(&key(b))
+    });
+    timeline.transitions.sort_by(|a, b| {
+        let key = |transition: &Transition| (transition.at, transition.rule);
+        key(a).cmp(&key(b)).then_with(|| a.labels.cmp(&b.labels))
+    });
+    timeline
+}
+
+fn lines(timeline: &Timeline) -> Vec<String> {
+    let timeline = in_order(timeline);
+    let transitions = timeline.transitions.iter().map(|it| format!("{it:?}"));
+    transitions
+        .chain(timeline.notifications.iter().map(|it| format!("{it:?}")))
+        .collect()
+}
+
+#[track_caller]
+fn check_equal(case: &Case) -> Timeline {
+    let (replayed, daemon) = (case.replay(), case.daemon());
+    let (here, there) = (lines(&replayed), lines(&daemon));
+    for (here, there) in here.iter().zip(&there) {
+        assert_eq!(here, there);
+    }
+    assert_eq!(here.len(), there.len());
+    replayed
+}
+
+fn groups(text: &str) -> Vec<Arc<RuleGroup>> {
+    let source = SourceText::new("rules.yml", text);
+    let file = rulefile::load(&source, &LoadOptions::default());
+    let file = file.unwrap_or_else(|errors| panic!("{}\n{text}", errors[0].one_line(&source)));
+    file.groups.into_iter().map(Arc::new).collect()
+}
+
+fn routing(text: &str) -> Arc<Routing> {
+    let source = SourceText::new("alertmanager.yml", text);
+    let (routing, _) = config::load_alertmanager(&source).expect("a good configuration");
+    Arc::new(routing)
+}
+
+const ROUTES: &str = "
+route:
+  receiver: chat
+  group_by: [alertname]
+  group_wait: 10s
+  group_interval: 1m
+  repeat_interval: 5m
+  routes:
+  - {matchers: [severity=\"critical\"], receiver: oncall, group_wait: 0s, continue: true}
+  - {matchers: [instance=~\"1|2\"], receiver: hook, group_by: ['...']}
+receivers:
+- {name: chat, slack_configs: [{api_url: 'http://chat.invalid/x', send_resolved: true}]}
+- {name: oncall, pagerduty_configs: [{routing_key: 0123456789abcdef0123456789abcdef}]}
+- {name: hook, webhook_configs: [{url: 'http://hook.invalid/'}]}
+";
+
+/// A rule of random shape.
+fn rule() -> impl Strategy<Value = String> {
+    let expr = prop_oneof![
+        (0..10).prop_map(|n| format!("x > {n}")),
+        (0..10).prop_map(|n| format!("sum by (job) (x) > {}", n * 3)),
+        (0..5).prop_map(|n| format!("rate(c[1m]) > {n}")),
+        Just("absent(x{instance=\"1\"})".to_owned()),
+        (1..8).prop_map(|n| format!("max_over_time(x[2m:30s]) >= {n}")),
+        Just("x / on (instance) c > 0.1".to_owned()),
+        Just("label_replace(x > 3, \"instance\", \"same\", \"\", \"\")".to_owned()),
+    ];
+    let (hold, keep) = (0..5_u32, 0..4_u32);
+    let severity = prop_oneof![Just("critical"), Just("warning")];
+    (expr, hold, keep, severity, 0..4).prop_map(|(expr, hold, keep, severity, name)| {
+        format!(
+            "  - {{alert: A{name}, expr: '{expr}', for: {}s, keep_firing_for: {}s, labels: {{severity: \
+             {severity}}}, annotations: {{summary: '{{{{ $value }}}}'}}}}\n",
+            hold * 15,
+            keep * 20
+        )
+    })
+}
+
+fn rules() -> impl Strategy<Value = String> {
+    let group = (prop::collection::vec(rule(), 1..4), 1..4_u32, 0..2_u32);
+    prop::collection::vec(group, 1..4).prop_map(|groups| {
+        let mut text = "groups:\n".to_owned();
+        for (index, (rules, interval, limit)) in groups.into_iter().enumerate() {
+            let interval = interval * 10;
+            text +=
+                &format!("- name: g{index}\n  interval: {interval}s\n  limit: {limit}\n  rules:\n");
+            text += &rules.concat();
+        }
+        text
+    })
+}
+
+fn series() -> impl Strategy<Value = Vec<Vec<Option<u8>>>> {
+    let sample = prop_oneof![6 => (0..10_u8).prop_map(Some), 1 => Just(None)];
+    // Values last, so that alerts have time to fire.
+    let stretch = (sample, 1..12_usize).prop_map(|(value, count)| vec![value; count]);
+    let series = prop::collection::vec(stretch, 1..12).prop_map(|parts| parts.concat());
+    prop::collection::vec(series, 1..6)
+}
+
+/// The series `x` and the counter `c`, scraped every 15 s.
+fn store_of(series: &[Vec<Option<u8>>], start: Timestamp) -> MemoryStore {
+    let mut store = MemoryStore::default();
+    for (instance, values) in series.iter().enumerate() {
+        let instance = instance.to_string();
+        let labels = |name: &str| {
+            let job = if instance == "0" { "a" } else { "b" };
+            Labels::from_pairs([
+                ("__name__", name),
+                ("job", job),
+                ("instance", instance.as_str()),
+            ])
+        };
+        let mut count = 0.0;
+        for (step, value) in (0..).zip(values) {
+            let Some(value) = value else { continue };
+            let at = start + INTERVAL.times(step);
+            count += f64::from(*value) * 15.0;
+            store.push(&labels("x"), at, f64::from(*value));
+            store.push(&labels("c"), at, count);
+        }
+    }
+    store
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn daemon_and_replay_tell_the_same_of_random_rules(rules in rules(), series in series()) {
+        let start = Timestamp::from_millis(1_700_000_000_000);
+        let case = Case {
+            groups: groups(&rules),
+            routing: routing(ROUTES),
+            store: store_of(&series, start),
+            start,
+            end: start + Duration::from_mins(30),
+        };
+        check_equal(&case);
+    }
+}
+
+#[test]
+fn an_incident_is_told_alike_by_daemon_and_replay() {
+    let start = Timestamp::from_millis(1_700_000_000_000);
+    let high: Vec<Option<u8>> = [vec![Some(1); 20], vec![Some(9); 20], vec![Some(1); 40]].concat();
+    let case = Case {
+        groups: groups(
+            "groups: [{name: g, rules: [{alert: High, expr: x > 5, for: 1m, labels: {severity: critical}}]}]",
+        ),
+        routing: routing(ROUTES),
+        store: store_of(&[high], start),
+        start,
+        end: start + Duration::from_mins(20),
+    };
+    let told = check_equal(&case);
+    assert_eq!(told.transitions.len(), 3);
+    // The page, its repetitions, the resolve; and the message to the default receiver is `continue`d.
+    assert!(told.notifications.len() >= 2, "{:?}", told.notifications);
+}
