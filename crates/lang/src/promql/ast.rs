@@ -238,6 +238,9 @@ pub enum AtModifier {
     End,
 }
 
+/// `@` and `offset` of a selector or of a subquery.
+pub type Modifiers<'e> = (Option<AtModifier>, Option<&'e DurationValue>);
+
 /// How a range takes in samples around its borders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extended {

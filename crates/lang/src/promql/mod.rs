@@ -103,5 +103,11 @@ pub fn matcher_text(matcher: &Matcher) -> String {
     printer::matcher_text(matcher)
 }
 
+/// A selector of these matchers: `metric{job="api"}`, the name between the braces where it cannot stand in
+/// front of them.
+pub fn selector_text(matchers: &[Matcher]) -> String {
+    printer::selector_text(matchers)
+}
+
 #[cfg(test)]
 mod tests;

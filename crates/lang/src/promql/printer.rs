@@ -204,6 +204,27 @@ pub(super) fn matcher_text(matcher: &Matcher) -> String {
     format!("{}{op}{}", quoted_name(name), quote(value))
 }
 
+/// A selector that reads back as these matchers.
+pub(super) fn selector_text(matchers: &[Matcher]) -> String {
+    let is_name =
+        |m: &&Matcher| m.name == METRIC_NAME && m.op == MatchOp::Equal && is_metric_name(&m.value);
+    let name = matchers.iter().find(is_name);
+    let others = matchers.iter().filter(|m| Some(*m) != name);
+    let mut texts: Vec<String> = others.map(matcher_text).collect();
+    texts.sort_unstable();
+    let name = name.map_or("", |m| &m.value);
+    if texts.is_empty() && !name.is_empty() {
+        return name.to_owned();
+    }
+    format!("{name}{{{}}}", texts.join(","))
+}
+
+/// Whether a name can stand in front of the braces; words of the language cannot everywhere.
+fn is_metric_name(name: &str) -> bool {
+    let metric = super::parse(name, super::ParseOptions::default());
+    matches!(metric, Ok(Expr::Vector(selector)) if selector.name() == Some(name))
+}
+
 /// The name and the braces; the matchers are sorted by their text.
 fn write_matchers(f: &mut Formatter<'_>, selector: &VectorSelector) -> fmt::Result {
     let name = selector.name().unwrap_or("");

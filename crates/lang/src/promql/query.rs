@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::ast::{AtModifier, DurationExpr, DurationKind, DurationValue, Expr, VectorSelector};
-use crate::model::METRIC_NAME;
+use super::ast::{
+    AtModifier, Call, DurationExpr, DurationKind, DurationValue, Expr, Modifiers, VectorSelector,
+};
+use crate::model::{METRIC_NAME, MatchOp, Matcher};
 
 /// The metric whose labels `info` adds where its second argument names no other.
 const INFO_METRIC: &str = "target_info";
@@ -39,6 +41,25 @@ impl Expr {
             _ => {}
         });
         found
+    }
+
+    /// The modifiers of the first selector, and of the subqueries around it from inside out; nothing
+    /// where there is no selector.
+    pub fn first_modifiers(&self) -> Vec<Modifiers<'_>> {
+        self.modifiers_below().unwrap_or_default()
+    }
+
+    fn modifiers_below(&self) -> Option<Vec<Modifiers<'_>>> {
+        match self {
+            Self::Vector(node) => Some(vec![(node.fixed, node.offset.as_ref())]),
+            Self::Matrix(node) => Some(vec![(node.selector.fixed, node.selector.offset.as_ref())]),
+            Self::Subquery(node) => {
+                let mut found = node.expr.modifiers_below()?;
+                found.push((node.fixed, node.offset.as_ref()));
+                Some(found)
+            }
+            other => other.children().into_iter().find_map(Self::modifiers_below),
+        }
     }
 
     /// Whether it means something else in a range query than at each of its instants:
@@ -104,6 +125,31 @@ impl Expr {
             _ => {}
         });
         names
+    }
+}
+
+impl Call {
+    /// Of `info`: what the series match whose labels it adds.
+    pub fn info_matchers(&self) -> Vec<Matcher> {
+        let mut matchers: Vec<Matcher> = match self.args.get(1).map(Expr::unwrap_parens) {
+            Some(Expr::Vector(selector)) => selector.matchers().cloned().collect(),
+            _ => Vec::new(),
+        };
+        let names = || matchers.iter().filter(|m| m.name == METRIC_NAME);
+        let positive = |m: &Matcher| matches!(m.op, MatchOp::Equal | MatchOp::Regex);
+        if !names().any(positive) {
+            let (op, value) = if names().next().is_none() {
+                (MatchOp::Equal, INFO_METRIC)
+            } else {
+                (MatchOp::Regex, ".+_info")
+            };
+            matchers.push(Matcher {
+                name: METRIC_NAME.to_owned(),
+                op,
+                value: value.to_owned(),
+            });
+        }
+        matchers
     }
 }
 

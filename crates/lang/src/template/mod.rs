@@ -23,6 +23,7 @@ mod methods;
 mod parse;
 mod printer;
 mod prometheus;
+mod queries;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -34,6 +35,7 @@ use std::fmt;
 
 use crate::model::{Diagnostic, Labels, Timestamp};
 pub use builtin::query_escape;
+pub use queries::Queries;
 use tree::{List, Node};
 
 /// Nodes, commands and rounds of loops in one expansion, and what functions cost by the size of
@@ -180,6 +182,12 @@ impl Template {
     /// Whether the text may depend on queries.
     pub fn uses_query(&self) -> bool {
         self.uses_query
+    }
+
+    /// The queries that it may ask, as far as their texts stand in it.
+    pub fn queries(&self) -> Queries<'_> {
+        let lists = self.defined.values().chain([&self.root]);
+        queries::of(lists)
     }
 
     /// Expands the template at an instant, which `now` returns.

@@ -2,7 +2,7 @@
 //! (upstream's `durations.go`).
 
 use super::EvalError;
-use super::evaluator::Evaluator;
+use super::evaluator::{Bounds, Evaluator};
 use crate::promql::ast::{BinaryOp, DurationExpr, DurationKind, DurationValue};
 
 /// From this many seconds on, Go's durations overflow.
@@ -13,7 +13,7 @@ const TOO_LONG: f64 = 9_223_372_036.854_775;
 /// # Errors
 /// It is computed and not above zero, or not a number.
 pub(super) fn positive(ev: &Evaluator<'_>, value: &DurationValue) -> Result<i64, EvalError> {
-    resolve(ev, value, false)
+    resolve(ev.query, value, false)
 }
 
 /// An offset in milliseconds; it may be negative.
@@ -21,15 +21,19 @@ pub(super) fn positive(ev: &Evaluator<'_>, value: &DurationValue) -> Result<i64,
 /// # Errors
 /// It is computed and not a number.
 pub(super) fn signed(ev: &Evaluator<'_>, value: &DurationValue) -> Result<i64, EvalError> {
-    resolve(ev, value, true)
+    resolve(ev.query, value, true)
 }
 
-fn resolve(ev: &Evaluator<'_>, value: &DurationValue, negative: bool) -> Result<i64, EvalError> {
+pub(super) fn resolve(
+    query: Bounds,
+    value: &DurationValue,
+    negative: bool,
+) -> Result<i64, EvalError> {
     let expr = match value {
         DurationValue::Literal { value, .. } => return Ok(value.millis()),
         DurationValue::Expr(expr) => expr,
     };
-    let seconds = evaluate(ev, expr)?;
+    let seconds = evaluate(query, expr)?;
     if !seconds.is_finite() {
         return Err(refuse(expr, "duration is NaN or infinite"));
     }
@@ -47,21 +51,16 @@ fn resolve(ev: &Evaluator<'_>, value: &DurationValue, negative: bool) -> Result<
 }
 
 /// The seconds of an expression.
-fn evaluate(ev: &Evaluator<'_>, expr: &DurationExpr) -> Result<f64, EvalError> {
+fn evaluate(query: Bounds, expr: &DurationExpr) -> Result<f64, EvalError> {
     Ok(match &expr.kind {
         DurationKind::Number(number) => number.value,
-        DurationKind::Step => seconds(ev.query.step.millis()),
-        DurationKind::Range => seconds(
-            ev.query
-                .end
-                .millis()
-                .saturating_sub(ev.query.start.millis()),
-        ),
-        DurationKind::Negate(inner) => -evaluate(ev, inner)?,
-        DurationKind::MinOf(a, b) => choose(evaluate(ev, a)?, evaluate(ev, b)?, f64::min),
-        DurationKind::MaxOf(a, b) => choose(evaluate(ev, a)?, evaluate(ev, b)?, f64::max),
+        DurationKind::Step => seconds(query.step.millis()),
+        DurationKind::Range => seconds(query.end.millis().saturating_sub(query.start.millis())),
+        DurationKind::Negate(inner) => -evaluate(query, inner)?,
+        DurationKind::MinOf(a, b) => choose(evaluate(query, a)?, evaluate(query, b)?, f64::min),
+        DurationKind::MaxOf(a, b) => choose(evaluate(query, a)?, evaluate(query, b)?, f64::max),
         DurationKind::Binary(op, a, b) => {
-            let (a, b) = (evaluate(ev, a)?, evaluate(ev, b)?);
+            let (a, b) = (evaluate(query, a)?, evaluate(query, b)?);
             match op {
                 BinaryOp::Add => a + b,
                 BinaryOp::Sub => a - b,

@@ -27,7 +27,7 @@ pub use value::{Answer, RangeSeries, SampleValue, Stats, Value, VectorSample};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::ast::Expr;
+use super::ast::{DurationValue, Expr};
 use super::store::SeriesStore;
 use crate::model::{Duration, Span, Timestamp};
 
@@ -100,6 +100,20 @@ pub fn range(
     options: &EvalOptions,
 ) -> Result<Answer, EvalError> {
     evaluator::range(expr, store, start, end, step, options)
+}
+
+/// What a range, a step or an offset is in a query at one instant, where `step()` and `range()` are
+/// nothing. Only an offset may be `negative`.
+///
+/// # Errors
+/// It is computed and has no value, or one that it must not have: the query fails.
+pub fn instant_duration(value: &DurationValue, negative: bool) -> Result<Duration, EvalError> {
+    let query = evaluator::Bounds {
+        start: Timestamp::EPOCH,
+        end: Timestamp::EPOCH,
+        step: Duration::ZERO,
+    };
+    duration::resolve(query, value, negative).map(Duration::from_millis)
 }
 
 #[cfg(test)]

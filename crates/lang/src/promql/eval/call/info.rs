@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{LabelMap, Labels, METRIC_NAME, MatchOp, Matcher};
-use crate::promql::ast::{AtModifier, Call, DurationValue, Expr};
+use crate::model::{LabelMap, Labels, METRIC_NAME};
+use crate::promql::ast::{Call, Expr};
 use crate::promql::eval::EvalError;
 use crate::promql::eval::column::{Column, Rows, Series};
 use crate::promql::eval::evaluator::Evaluator;
@@ -13,8 +13,6 @@ use crate::regex::LabelMatcher;
 
 /// The labels by which series and info series belong together.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
-/// The info metric where the selector names none.
-const TARGET_INFO: &str = "target_info";
 
 pub(super) fn rows<'e>(ev: Evaluator<'e>, call: &'e Call) -> Result<Rows<'e>, EvalError> {
     let selection = Selection::of(call)?;
@@ -48,27 +46,15 @@ struct Selection {
 
 impl Selection {
     fn of(call: &Call) -> Result<Self, EvalError> {
-        let matchers = match call.args.get(1).map(Expr::unwrap_parens) {
-            Some(Expr::Vector(selector)) => select::compile(selector)?,
-            _ => Vec::new(),
-        };
+        let compiled = call.info_matchers().into_iter().map(|matcher| {
+            LabelMatcher::new(&matcher).map_err(|error| EvalError {
+                message: error.to_string(),
+                span: call.args.get(1).map_or(call.at.0, Expr::span),
+            })
+        });
+        let compiled = compiled.collect::<Result<Vec<_>, _>>()?;
         let is_name = |m: &LabelMatcher| m.matcher().name == METRIC_NAME;
-        let (mut names, data): (Vec<_>, Vec<_>) = matchers.into_iter().partition(is_name);
-        let positive = |m: &LabelMatcher| matches!(m.matcher().op, MatchOp::Equal | MatchOp::Regex);
-        if !names.iter().any(positive) {
-            let (op, value) = if names.is_empty() {
-                (MatchOp::Equal, TARGET_INFO)
-            } else {
-                (MatchOp::Regex, ".+_info")
-            };
-            let matcher = Matcher {
-                name: METRIC_NAME.to_owned(),
-                op,
-                value: value.to_owned(),
-            };
-            let matcher = LabelMatcher::new(&matcher).expect("invariant: a valid matcher");
-            names.push(matcher);
-        }
+        let (names, data) = compiled.into_iter().partition(is_name);
         Ok(Self { names, data })
     }
 
@@ -96,7 +82,7 @@ fn instant_of(ev: &Evaluator<'_>, expr: &Expr) -> Result<Instant, EvalError> {
         fixed: None,
         offset: 0,
     };
-    for (fixed, offset) in modifiers(expr).unwrap_or_default() {
+    for (fixed, offset) in expr.first_modifiers() {
         let modifier = Instant::of(ev, fixed, offset)?;
         instant.offset = instant.offset.saturating_add(modifier.offset);
         if modifier.fixed.is_some() {
@@ -105,22 +91,6 @@ fn instant_of(ev: &Evaluator<'_>, expr: &Expr) -> Result<Instant, EvalError> {
         }
     }
     Ok(instant)
-}
-
-type Modifiers<'e> = (Option<AtModifier>, Option<&'e DurationValue>);
-
-/// The modifiers of the first selector, and of the subqueries around it from inside out.
-fn modifiers(expr: &Expr) -> Option<Vec<Modifiers<'_>>> {
-    match expr {
-        Expr::Vector(node) => Some(vec![(node.fixed, node.offset.as_ref())]),
-        Expr::Matrix(node) => Some(vec![(node.selector.fixed, node.selector.offset.as_ref())]),
-        Expr::Subquery(node) => {
-            let mut found = modifiers(&node.expr)?;
-            found.push((node.fixed, node.offset.as_ref()));
-            Some(found)
-        }
-        other => other.children().into_iter().find_map(modifiers),
-    }
 }
 
 /// The info series, by what they identify.
