@@ -18,7 +18,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use answer::{Failure, Response, classify, classify_failure};
-pub use http::{Authorization, BasicAuth, Header, HttpConfig, TlsConfig, TlsVersion};
+pub use http::{Authorization, BasicAuth, Header, HttpConfig, TlsConfig, TlsVersion, base64};
 pub use identity::{dedup_key, fingerprint, group_key};
 pub use message::{Alert, Annotations, Message, NotifyReason, Status};
 pub use pagerduty::{Image, Link, PagerDuty, SEVERITIES};

@@ -28,9 +28,7 @@ fn compared(expr: &Expr) -> Option<Measured<'_>> {
     match expr.unwrap_parens() {
         Expr::Aggregate(aggregate) => compared(&aggregate.expr),
         Expr::Binary(binary) => match binary.op {
-            BinaryOp::And | BinaryOp::Or => {
-                compared(&binary.lhs).or_else(|| compared(&binary.rhs))
-            }
+            BinaryOp::And | BinaryOp::Or => compared(&binary.lhs).or_else(|| compared(&binary.rhs)),
             BinaryOp::Unless => compared(&binary.lhs),
             op if op.is_comparison() => with_number(binary),
             _ => None,
