@@ -7,6 +7,7 @@
 mod compare;
 mod read;
 mod run;
+mod sections;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use stentor_lang::yaml::Spanned;
 
 pub use read::{load, load_documents};
 pub use run::{MAX_STEPS, Options, run};
+pub use sections::{ExpectedEpisode, Listed, Sections, Selector};
 
 use crate::rulefile::RuleGroup;
 
@@ -58,6 +60,8 @@ pub struct Test {
     pub alerts: Vec<AlertTest>,
     /// What is expected of expressions.
     pub exprs: Vec<ExprTest>,
+    /// What is expected beside promtool's assertions.
+    pub sections: Sections,
     /// What is wrong with it: it cannot be run, and fails.
     pub problems: Vec<Diagnostic>,
 }
@@ -125,6 +129,11 @@ impl TestFile {
 }
 
 impl Test {
+    /// Whether it holds assertions of promtool's.
+    fn asserts_as_promtool(&self) -> bool {
+        !self.alerts.is_empty() || !self.exprs.is_empty()
+    }
+
     /// The longest time that something is expected at.
     pub fn duration(&self) -> Duration {
         let alerts = self.alerts.iter().map(|test| test.eval_time);

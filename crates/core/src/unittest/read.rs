@@ -13,7 +13,7 @@ use stentor_lang::promql::script::{self, LoadedSeries};
 use stentor_lang::promql::{self, Expr, ParseOptions};
 use stentor_lang::yaml::{self, Fields, Node, Parsed, Scalar, Spanned};
 
-use super::{AlertTest, ExpectedAlert, ExpectedSample, ExprTest, Test, TestFile};
+use super::{AlertTest, ExpectedAlert, ExpectedSample, ExprTest, Test, TestFile, sections};
 
 const CODE: &str = "test/file";
 /// `evaluation_interval` where the file names none.
@@ -121,12 +121,8 @@ impl Reader<'_> {
         let series = fields.list("input_series");
         let alerts = fields.list("alert_rule_test");
         let exprs = fields.list("promql_expr_test");
-        for name in [
-            "input_files",
-            "timeline_test",
-            "notification_test",
-            "detection_test",
-        ] {
+        let sections = sections::read(&mut fields);
+        for name in ["input_files", "notification_test", "detection_test"] {
             fields.refuse(name, NOT_BUILT);
         }
         let head = fields.head();
@@ -150,6 +146,7 @@ impl Reader<'_> {
             external_labels: Labels::from_pairs(external_labels),
             external_url: external_url.unwrap_or_default().into(),
             alerts,
+            sections,
             problems,
         })
     }

@@ -10,7 +10,7 @@ use stentor_lang::promql::script::{LoadedSeries, MAX_LOADED};
 use stentor_lang::yaml::closest;
 
 use super::compare::{self, Difference};
-use super::{AlertTest, ExpectedAlert, ExpectedSample, ExprTest, Test};
+use super::{AlertTest, ExpectedAlert, ExpectedSample, ExprTest, Test, sections};
 use crate::engine::AlertView;
 use crate::replay::{self, Observer, RuleError, Run, Schedule};
 use crate::rulefile::{Rule, RuleGroup};
@@ -42,13 +42,38 @@ pub fn run(
     if !test.problems.is_empty() {
         return test.problems.clone();
     }
+    let mut failures = Vec::new();
+    if test.sections.is_empty() || test.asserts_as_promtool() {
+        failures = promtool(test, groups, options, observer);
+    }
+    if !test.sections.is_empty() {
+        let end = test
+            .sections
+            .until
+            .as_ref()
+            .map(|until| test.start + until.value);
+        failures.extend(match load(test, end) {
+            Ok(store) => sections::run(test, groups, store, options, observer),
+            Err(error) => vec![error],
+        });
+    }
+    failures
+}
+
+/// promtool's assertions, on promtool's schedule.
+fn promtool(
+    test: &Test,
+    groups: &[Arc<RuleGroup>],
+    options: Options,
+    observer: &mut dyn Observer,
+) -> Vec<Diagnostic> {
     let steps = test.duration().millis() / options.evaluation_interval.millis().max(1);
     if steps > MAX_STEPS {
         let message = format!("the test takes {steps} evaluations, more than {MAX_STEPS}");
         return vec![Diagnostic::error("test/limit", test.span, message)];
     }
     let end = test.start + options.evaluation_interval.times(steps);
-    let store = match load(test, end) {
+    let store = match load(test, Some(end)) {
         Ok(store) => store,
         Err(error) => return vec![error],
     };
@@ -86,11 +111,13 @@ fn run_options(test: &Test, options: Options, end: Timestamp) -> replay::Options
     }
 }
 
-/// The series up to the last evaluation: what comes later is never seen.
-fn load(test: &Test, end: Timestamp) -> Result<MemoryStore, Diagnostic> {
+/// The series up to the last evaluation, where it is known: what comes later is never seen.
+fn load(test: &Test, end: Option<Timestamp>) -> Result<MemoryStore, Diagnostic> {
     let interval = test.interval.millis().max(1);
-    let steps = end.since(test.start).millis() / interval + 1;
-    let steps = u64::try_from(steps).unwrap_or(0);
+    let steps = end.map_or(u64::MAX, |end| {
+        let steps = end.since(test.start).millis() / interval + 1;
+        u64::try_from(steps).unwrap_or(0)
+    });
     let lengths = test.series.values().map(|series| {
         let length = series.values.len().min(steps);
         length.saturating_mul(series.values.weight())
