@@ -179,7 +179,7 @@ fn excerpt(text: &str, span: Span) -> (&str, Span) {
 }
 
 /// The same text with symbols in place of what a terminal would obey or be misled by.
-fn visible(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_control) {
         return Cow::Borrowed(text);
     }

@@ -3,8 +3,11 @@
 mod check;
 pub(crate) mod diagnostics;
 pub(crate) mod files;
+pub(crate) mod input;
+mod moment;
 mod query;
 mod ready;
+mod replay;
 mod run;
 mod series;
 mod test;
@@ -29,6 +32,8 @@ enum Command {
     Test(test::Args),
     /// Evaluates an expression over recorded series, or serves these as Prometheus does
     Query(Box<query::Args>),
+    /// Runs rules, routes and receivers over recorded series, and tells who would have been told what
+    Replay(Box<replay::Args>),
     /// Evaluates rules and notifies receivers until a signal ends it
     Run(Box<run::Args>),
     /// Asks a running daemon whether it is ready
@@ -60,6 +65,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Query(args) => query::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Ready(args) => ready::run(&args),
     };

@@ -64,6 +64,11 @@ pub(crate) enum Files {
         url: String,
         rule_files: Vec<String>,
     },
+    /// In the flags of a replay, which asks nobody unless there is a URL, and tells nobody.
+    Rules {
+        url: Option<String>,
+        rule_files: Vec<String>,
+    },
 }
 
 /// The texts of all files.
@@ -377,6 +382,7 @@ fn read(from: &From) -> Result<Read, String> {
     let main = match &from.files {
         Files::Config(path) => read_config(path)?,
         Files::Flags { url, rule_files } => flags_as_config(url, rule_files),
+        Files::Rules { url, rule_files } => rules_as_config(url.as_deref(), rule_files),
     };
     let alertmanager = match config::alertmanager_path(&main.source()) {
         Some(path) => Some(read_config(Path::new(&path))?),
@@ -455,6 +461,18 @@ fn flags_as_config(url: &str, rule_files: &[String]) -> File {
             "name": "dry-run",
             "webhook_configs": [{"url": "http://dry-run.invalid/"}],
         }],
+    });
+    File {
+        name: "command line".to_owned(),
+        text: config.to_string(),
+    }
+}
+
+/// Rules alone, of one data source.
+fn rules_as_config(url: Option<&str>, rule_files: &[String]) -> File {
+    let url = url.unwrap_or("http://fixture.invalid/");
+    let config = serde_json::json!({
+        "datasources": [{"name": "default", "url": url, "rule_files": rule_files}],
     });
     File {
         name: "command line".to_owned(),

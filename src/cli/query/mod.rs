@@ -2,7 +2,6 @@
 //! server; and with `--listen` the server itself.
 
 mod batch;
-mod input;
 mod json;
 mod serve;
 mod table;
@@ -20,9 +19,10 @@ use stentor_lang::promql::{self, Expr, ParseOptions};
 
 use super::Exit;
 use super::diagnostics::{Findings, Output as Form, render, with_caret};
+use super::input::{self, Fixture};
+use super::moment::{self, Moment};
 use super::run::listen_address;
-use input::Fixture;
-use when::{Moment, When};
+use when::When;
 
 /// An expression may nest as deep as the parser lets it, and each level of it is some calls here.
 const STACK: usize = 64 * 1024 * 1024;
@@ -61,7 +61,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     end: Option<Moment>,
     /// The time between two evaluations, such as 30s or a number of seconds; the default makes 250
-    #[arg(long, value_name = "DURATION", value_parser = when::step)]
+    #[arg(long, value_name = "DURATION", value_parser = moment::step)]
     step: Option<Duration>,
     /// How to write the result: for people, or as Prometheus' API does
     #[arg(long, value_enum, default_value = "table")]
@@ -100,7 +100,7 @@ struct Engine {
     )]
     features: Vec<Feature>,
     /// How old a sample may be to count as the current one
-    #[arg(long = "query.lookback-delta", value_name = "DURATION", default_value = "5m", value_parser = when::step)]
+    #[arg(long = "query.lookback-delta", value_name = "DURATION", default_value = "5m", value_parser = moment::step)]
     lookback: Duration,
     /// The most samples that a query may hold at a time
     #[arg(

@@ -12,7 +12,7 @@ mod writes;
 
 use std::sync::Arc;
 
-use stentor_lang::model::{Duration, Labels, Timestamp};
+use stentor_lang::model::{Duration, Timestamp};
 use stentor_lang::promql::Expr;
 use stentor_lang::promql::eval::{self, EvalError, EvalOptions};
 use stentor_lang::promql::memory::MemoryStore;
@@ -30,9 +30,6 @@ use block::Blocks;
 use until::Until;
 use writes::Writes;
 
-/// The name of the one data source: the series in memory.
-const DATASOURCE: &str = "replay";
-
 /// What a run does and from when on.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -44,9 +41,10 @@ pub struct Options {
     pub interval: Duration,
     /// The query offset of groups that name none.
     pub query_offset: Duration,
-    /// `$externalLabels`, and what alerts get that do not have them.
-    pub external_labels: Labels,
-    /// `$externalURL`
+    /// The data source that the series in memory stand for: its name, `$externalLabels` and what alerts
+    /// get that do not have them, `$externalURL`.
+    pub datasource: Arc<Datasource>,
+    /// Where people reach the process (`--web.external-url`), for links in notifications.
     pub external_url: Arc<str>,
     /// How expressions are evaluated.
     pub eval: EvalOptions,
@@ -337,15 +335,8 @@ impl Run {
 
 /// One data source with all rules, and somebody to tell.
 fn setup(groups: &[Arc<RuleGroup>], options: &Options) -> Setup {
-    let datasource = Datasource {
-        name: DATASOURCE.into(),
-        external_labels: options.external_labels.clone(),
-        external_url: Arc::clone(&options.external_url),
-        url_functions: !matches!(options.schedule, Schedule::Promtool { .. }),
-        opaque: false,
-    };
     let rules = DatasourceRules {
-        datasource: Arc::new(datasource),
+        datasource: Arc::clone(&options.datasource),
         interval: options.interval,
         query_offset: options.query_offset,
         groups: groups.to_vec(),

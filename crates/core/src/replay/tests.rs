@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use stentor_lang::model::{Duration, SourceText, Timestamp};
+use stentor_lang::model::{Duration, Labels, SourceText, Timestamp};
 use stentor_lang::promql::notation::{Entry, parse_series};
 use stentor_lang::promql::store::is_stale;
 
@@ -47,7 +47,13 @@ fn options(schedule: Schedule) -> Options {
         start: Timestamp::EPOCH,
         interval: MINUTE,
         query_offset: Duration::ZERO,
-        external_labels: Labels::from_pairs([("region", "eu")]),
+        datasource: Arc::new(Datasource {
+            name: "replay".into(),
+            external_labels: Labels::from_pairs([("region", "eu")]),
+            external_url: "http://here/path".into(),
+            url_functions: !matches!(schedule, Schedule::Promtool { .. }),
+            opaque: false,
+        }),
         external_url: "http://here/path".into(),
         eval: EvalOptions::default(),
         routing: None,

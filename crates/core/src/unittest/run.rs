@@ -11,7 +11,7 @@ use stentor_lang::yaml::closest;
 
 use super::compare::{self, Difference};
 use super::{AlertTest, ExpectedAlert, ExpectedSample, ExprTest, Test, sections};
-use crate::engine::AlertView;
+use crate::engine::{AlertView, Datasource};
 use crate::replay::{self, Observer, RuleError, Run, Schedule};
 use crate::rulefile::{Rule, RuleGroup};
 
@@ -91,6 +91,17 @@ fn promtool(
     case.failures
 }
 
+/// The data source that a test's series stand for.
+pub(super) fn datasource(test: &Test, url_functions: bool) -> Arc<Datasource> {
+    Arc::new(Datasource {
+        name: "replay".into(),
+        external_labels: test.external_labels.clone(),
+        external_url: Arc::clone(&test.external_url),
+        url_functions,
+        opaque: false,
+    })
+}
+
 fn run_options(test: &Test, options: Options, end: Timestamp) -> replay::Options {
     replay::Options {
         schedule: Schedule::Promtool {
@@ -99,7 +110,8 @@ fn run_options(test: &Test, options: Options, end: Timestamp) -> replay::Options
         start: test.start,
         interval: test.interval,
         query_offset: Duration::ZERO,
-        external_labels: test.external_labels.clone(),
+        // promtool runs unit tests without the functions.
+        datasource: datasource(test, false),
         external_url: Arc::clone(&test.external_url),
         eval: EvalOptions {
             subquery_step: options.evaluation_interval,

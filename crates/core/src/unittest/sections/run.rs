@@ -12,6 +12,7 @@ use crate::receiver::Outcome;
 use crate::replay::{self, Observer, Run, Schedule};
 use crate::rulefile::RuleGroup;
 use crate::timeline::{Bodies, Recorder, Timeline};
+use crate::unittest::run::datasource;
 use crate::unittest::{MAX_STEPS, Options, Test};
 
 /// The most failing rules that are told of.
@@ -84,7 +85,7 @@ fn run_options(test: &Test, options: Options, end: Timestamp) -> replay::Options
         start: test.start,
         interval,
         query_offset: Duration::ZERO,
-        external_labels: test.external_labels.clone(),
+        datasource: datasource(test, true),
         external_url: Arc::clone(&test.external_url),
         eval: EvalOptions {
             subquery_step: interval,

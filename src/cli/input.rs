@@ -1,4 +1,4 @@
-//! Reads the files of series into one store.
+//! Reads the files of series, for every command that evaluates over them, into one store.
 
 use std::io::{BufReader, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use stentor_core::fixture::{self, Format};
 use stentor_lang::model::{Diagnostic, SourceText, Span, Timestamp};
 use stentor_lang::promql::memory::MemoryStore;
 
-use super::super::diagnostics::{Findings, Output, render};
+use super::diagnostics::{Findings, Output, render};
 
 /// The longest file, unpacked: what becomes of it has to fit into memory.
 const LONGEST_FIXTURE: u64 = 4 * 1024 * 1024 * 1024;
@@ -18,17 +18,17 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Series as they were read.
 #[derive(Debug)]
-pub(super) struct Fixture {
-    pub(super) store: MemoryStore,
+pub(crate) struct Fixture {
+    pub(crate) store: MemoryStore,
     /// How many samples it holds.
-    pub(super) samples: usize,
+    pub(crate) samples: usize,
     /// The times of the first and the last sample; both are the epoch where there is none.
-    pub(super) first: Timestamp,
-    pub(super) last: Timestamp,
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
 }
 
 impl Fixture {
-    pub(super) fn new(store: MemoryStore) -> Self {
+    pub(crate) fn new(store: MemoryStore) -> Self {
         let mut fixture = Self {
             samples: 0,
             first: Timestamp::from_millis(i64::MAX),
@@ -50,7 +50,7 @@ impl Fixture {
     }
 
     /// Whether its times count from the epoch, as those of scripts and tests do.
-    pub(super) fn is_synthetic(&self) -> bool {
+    pub(crate) fn is_synthetic(&self) -> bool {
         /// No server recorded anything in the first ten years after 1970.
         const RECORDED: i64 = 10 * 365 * 86_400_000;
         self.last.millis() < RECORDED
@@ -58,7 +58,7 @@ impl Fixture {
 }
 
 /// Reads all files, or tells what is wrong with the first bad one.
-pub(super) fn read(files: &[PathBuf], test: Option<&str>) -> Result<Fixture, String> {
+pub(crate) fn read(files: &[PathBuf], test: Option<&str>) -> Result<Fixture, String> {
     let options = fixture::Options {
         test: test.map(ToOwned::to_owned),
     };
