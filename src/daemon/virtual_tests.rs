@@ -35,6 +35,16 @@ struct Case {
 
 const INTERVAL: Duration = Duration::from_secs(15);
 
+fn datasource() -> Arc<Datasource> {
+    Arc::new(Datasource {
+        name: "replay".into(),
+        external_labels: Labels::default(),
+        external_url: "".into(),
+        url_functions: true,
+        opaque: false,
+    })
+}
+
 impl Case {
     fn replay(&self) -> Timeline {
         let options = replay::Options {
@@ -42,7 +52,7 @@ impl Case {
             start: self.start,
             interval: INTERVAL,
             query_offset: Duration::ZERO,
-            external_labels: Labels::default(),
+            datasource: datasource(),
             external_url: "".into(),
             eval: EvalOptions::default(),
             routing: Some(Arc::clone(&self.routing)),
@@ -68,17 +78,10 @@ impl Case {
     }
 
     fn setup(&self) -> Arc<Setup> {
-        let datasource = Datasource {
-            name: "replay".into(),
-            external_labels: Labels::default(),
-            external_url: "".into(),
-            url_functions: true,
-            opaque: false,
-        };
         Arc::new(Setup {
             rules: RuleSet {
                 datasources: vec![DatasourceRules {
-                    datasource: Arc::new(datasource),
+                    datasource: datasource(),
                     interval: INTERVAL,
                     query_offset: Duration::ZERO,
                     groups: self.groups.clone(),

@@ -12,7 +12,7 @@ mod writes;
 
 use std::sync::Arc;
 
-use stentor_lang::model::{Duration, Timestamp};
+use stentor_lang::model::{Duration, Labels, Timestamp};
 use stentor_lang::promql::Expr;
 use stentor_lang::promql::eval::{self, EvalError, EvalOptions};
 use stentor_lang::promql::memory::MemoryStore;
