@@ -28,6 +28,9 @@ fn promtool_accepts_the_real_time_pack() {
         "--lint=all",
         "--lint-fatal",
         "realtime.yml",
+        "messages.yml",
+        "fleet.yml",
+        "slo.yml",
     ]);
 }
 
