@@ -1,6 +1,6 @@
 //! Reads the files of series, for every command that evaluates over them, into one store.
 
-use std::io::{BufReader, IsTerminal as _, Read};
+use std::io::{BufReader, ErrorKind, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
@@ -15,6 +15,9 @@ const LONGEST_FIXTURE: u64 = 4 * 1024 * 1024 * 1024;
 
 /// With what a gzip file begins.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// With what some editors begin a text; it says nothing.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Series as they were read.
 #[derive(Debug)]
@@ -91,10 +94,15 @@ fn text(file: &Path) -> Result<(String, String), String> {
     } else {
         all(reader)?
     };
-    let text = String::from_utf8(bytes).map_err(|error| {
+    let mut text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        format!("the byte {at} is not UTF-8, expected a text")
+        format!(
+            "the byte {at} is not UTF-8, expected a text: formats such as protobuf are not read"
+        )
     })?;
+    if text.starts_with(BYTE_ORDER_MARK) {
+        text.drain(..BYTE_ORDER_MARK.len_utf8());
+    }
     Ok((text, name))
 }
 
@@ -102,7 +110,10 @@ fn all(from: impl Read) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     // A device has no end, and a packed file may hold a thousand times its length.
     let read = from.take(LONGEST_FIXTURE + 1).read_to_end(&mut bytes);
-    read.map_err(|error| error.to_string())?;
+    read.map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof => "the packed file was cut off".to_owned(),
+        _ => error.to_string(),
+    })?;
     if bytes.len() as u64 > LONGEST_FIXTURE {
         return Err(format!("longer than {LONGEST_FIXTURE} bytes"));
     }
