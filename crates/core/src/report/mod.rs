@@ -1,14 +1,23 @@
 //! What a timeline means to a team: pages for each receiver, time to detect for each incident, and
 //! how each rule behaved. Figures only; how they look is the shell's.
 
+mod incident;
+mod night;
 pub mod plot;
+mod receivers;
+mod rules;
 
 use std::sync::Arc;
 
+use chrono_tz::Tz;
 use stentor_lang::model::{Duration, Labels, Timestamp};
 
+use crate::notify::Routing;
 use crate::receiver::IntegrationKey;
 use crate::timeline::{Episode, Timeline};
+
+pub use incident::load as load_incidents;
+pub use night::Night;
 
 /// A timeline with its figures.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +36,59 @@ pub struct Report {
     pub incidents: Vec<IncidentFigures>,
     /// What there is to draw, by time.
     pub plots: Vec<Plot>,
+    /// How the figures were made.
+    pub options: Options,
+}
+
+/// How figures are made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// When people sleep; no page is at night without it.
+    pub night: Option<Night>,
+    /// Where they do.
+    pub timezone: Tz,
+    /// Receivers that wake people, besides those of PagerDuty.
+    pub pagers: Vec<Arc<str>>,
+    /// What alerts get that do not have them: incidents may name these labels too.
+    pub external_labels: Labels,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            night: None,
+            timezone: Tz::UTC,
+            pagers: Vec::new(),
+            external_labels: Labels::default(),
+        }
+    }
+}
+
+impl Report {
+    /// The figures of a timeline. Where nobody is told, there is no routing.
+    pub fn new(
+        data: Data,
+        timeline: Timeline,
+        routing: Option<&Routing>,
+        incidents: Vec<Incident>,
+        plots: Vec<Plot>,
+        options: Options,
+    ) -> Self {
+        let episodes = timeline.episodes();
+        let incidents = incidents.into_iter();
+        Self {
+            data,
+            receivers: receivers::figures(&timeline, routing, &options),
+            rules: rules::figures(&timeline, &episodes),
+            incidents: incidents
+                .map(|incident| incident::figures(incident, &timeline, &episodes, &options))
+                .collect(),
+            episodes,
+            timeline,
+            plots,
+            options,
+        }
+    }
 }
 
 /// Where the data came from.
@@ -49,7 +111,7 @@ pub struct ReceiverFigures {
     pub integration: IntegrationKey,
     /// Whether it wakes people: PagerDuty does, and what the user names.
     pub pages_people: bool,
-    /// Notifications of new incidents: first notifications and those after a resolve, where it pages.
+    /// Notifications that open an incident, where it pages: nothing of their group was open there.
     pub pages: usize,
     /// Those of them at night.
     pub pages_at_night: usize,
@@ -68,8 +130,10 @@ pub struct RuleFigures {
     pub fired: usize,
     /// For how long at least one fired.
     pub firing_for: Duration,
-    /// How many pending alerts never fired.
+    /// How many pending alerts ended without having fired.
     pub never_fired: usize,
+    /// How many alerts were pending or firing at the end.
+    pub active_at_end: usize,
 }
 
 /// An incident, as a person labelled it.
@@ -124,3 +188,6 @@ pub struct PlotSeries {
     /// Its points, in order of time, without those that are missing.
     pub points: Vec<(Timestamp, f64)>,
 }
+
+#[cfg(test)]
+mod tests;
