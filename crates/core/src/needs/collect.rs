@@ -9,10 +9,7 @@ use stentor_lang::promql::selector_text;
 
 use super::reach::Base;
 use super::{Need, Needs};
-use crate::rulefile::{Place, Rule, RuleGroup};
-
-/// The metrics that alerting rules write.
-const ALERTS: [&str; 2] = ["ALERTS", "ALERTS_FOR_STATE"];
+use crate::rulefile::Place;
 
 /// A time range without its first instant.
 #[derive(Debug, Clone, Copy)]
@@ -32,14 +29,9 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    pub(super) fn of(groups: &[Arc<RuleGroup>]) -> Self {
-        let rules = groups.iter().flat_map(|group| &group.rules);
-        let recorded = rules.filter_map(|rule| match rule {
-            Rule::Recording(rule) => Some(Arc::clone(&rule.record)),
-            Rule::Alerting(_) => None,
-        });
+    pub(super) fn new(written: BTreeSet<Arc<str>>) -> Self {
         Self {
-            written: recorded.chain(ALERTS.map(Arc::from)).collect(),
+            written,
             found: IndexMap::new(),
             unknown: Vec::new(),
         }

@@ -7,6 +7,7 @@
 mod collect;
 mod reach;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use stentor_lang::model::{Duration, Matcher, Timestamp};
@@ -16,6 +17,9 @@ use stentor_lang::template::Template;
 use crate::rulefile::{AlertingRule, Rule, RuleGroup};
 use collect::Collector;
 use reach::Instants;
+
+/// The metrics that alerting rules write.
+const ALERTS: [&str; 2] = ["ALERTS", "ALERTS_FOR_STATE"];
 
 /// How the rules are going to be evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,9 +97,20 @@ impl Need {
     }
 }
 
+/// The metrics that these rules write themselves: those of recording rules, `ALERTS` and
+/// `ALERTS_FOR_STATE`.
+pub fn written(groups: &[Arc<RuleGroup>]) -> BTreeSet<Arc<str>> {
+    let rules = groups.iter().flat_map(|group| &group.rules);
+    let recorded = rules.filter_map(|rule| match rule {
+        Rule::Recording(rule) => Some(Arc::clone(&rule.record)),
+        Rule::Alerting(_) => None,
+    });
+    recorded.chain(ALERTS.map(Arc::from)).collect()
+}
+
 /// What these rules read, expressions and the queries of their templates.
 pub fn needs(groups: &[Arc<RuleGroup>], options: &Options) -> Needs {
-    let mut collector = Collector::of(groups);
+    let mut collector = Collector::new(written(groups));
     for group in groups {
         let offset = group.query_offset.unwrap_or(options.query_offset);
         for rule in &group.rules {
