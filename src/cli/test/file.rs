@@ -9,11 +9,11 @@ use std::sync::{Arc, OnceLock};
 use stentor_core::engine::Event;
 use stentor_core::replay::Observer;
 use stentor_core::rulefile::{self, Dialect, LoadOptions, RuleGroup};
-use stentor_core::unittest::{self, Test, TestFile};
+use stentor_core::unittest::{self, Given, Test, TestFile};
 use stentor_lang::model::{Diagnostic, Level, SourceText, Timestamp};
 use stentor_lang::yaml::Spanned;
 
-use super::{Case, Exit, Findings, Options, Suite};
+use super::{Case, Exit, Findings, Options, Suite, config, golden};
 use crate::cli::files::{self, Unread};
 
 /// Runs the tests of a file.
@@ -50,6 +50,13 @@ pub(super) fn run(path: &Path, source: SourceText, options: &Options) -> Suite {
         return Suite::aborted(name, rules.findings);
     }
     file.order(&mut rules.groups);
+    let production = match &file.config_file {
+        Some(path) => match config::load(folder, path) {
+            Ok(production) => Some(production),
+            Err(refused) => return refused.abort(name, source, file.warnings),
+        },
+        None => None,
+    };
     let selected: Vec<(usize, &Test)> = file
         .tests
         .iter()
@@ -68,7 +75,13 @@ pub(super) fn run(path: &Path, source: SourceText, options: &Options) -> Suite {
         };
         selected.iter().map(|_| refused()).collect()
     } else {
-        run_all(&selected, &file, &rules.groups, options)
+        let goldens = golden::read(folder, selected.iter().map(|(_, test)| *test));
+        let given = Given {
+            groups: &rules.groups,
+            production: production.as_ref(),
+            goldens: &goldens,
+        };
+        run_all(&selected, &file, &given, options)
     };
     report(name, source, &file, rules, &selected, outcomes)
 }
@@ -84,7 +97,7 @@ struct Outcome {
 fn run_all(
     tests: &[(usize, &Test)],
     file: &TestFile,
-    groups: &[Arc<RuleGroup>],
+    given: &Given<'_>,
     options: &Options,
 ) -> Vec<Outcome> {
     let workers = std::thread::available_parallelism()
@@ -93,7 +106,7 @@ fn run_all(
     if workers < 2 {
         return tests
             .iter()
-            .map(|test| run_one(*test, file, groups, options))
+            .map(|test| run_one(*test, file, given, options))
             .collect();
     }
     let outcomes: Vec<OnceLock<Outcome>> = tests.iter().map(|_| OnceLock::new()).collect();
@@ -103,7 +116,7 @@ fn run_all(
             let index = next.fetch_add(1, Ordering::Relaxed);
             tests.get(index).zip(outcomes.get(index))
         } {
-            let _ = outcome.set(run_one(*test, file, groups, options));
+            let _ = outcome.set(run_one(*test, file, given, options));
         }
     };
     std::thread::scope(|scope| {
@@ -120,7 +133,7 @@ fn run_all(
 fn run_one(
     (index, test): (usize, &Test),
     file: &TestFile,
-    groups: &[Arc<RuleGroup>],
+    given: &Given<'_>,
     options: &Options,
 ) -> Outcome {
     let run_options = unittest::Options {
@@ -133,14 +146,14 @@ fn run_one(
         log: String::new(),
         start: test.start,
     };
-    let findings = if options.debug {
+    let outcome = if options.debug {
         let _ = writeln!(debug.log, "debug: test `{}`", name_of(index, test));
-        unittest::run(test, groups, run_options, &mut debug)
+        unittest::run(test, given, run_options, &mut debug)
     } else {
-        unittest::run(test, groups, run_options, &mut ())
+        unittest::run(test, given, run_options, &mut ())
     };
     Outcome {
-        findings,
+        findings: outcome.failures,
         log: debug.log,
     }
 }

@@ -1,7 +1,9 @@
 //! `stentor test FILE...`: runs promtool's unit test files on the production engine in virtual time,
 //! and promqltest's scripts (`*.test`) on the evaluator.
 
+mod config;
 mod file;
+mod golden;
 mod junit;
 mod script;
 

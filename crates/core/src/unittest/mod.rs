@@ -17,8 +17,11 @@ use stentor_lang::promql::{Expr, ParseOptions};
 use stentor_lang::yaml::Spanned;
 
 pub use read::{load, load_documents};
-pub use run::{MAX_STEPS, Options, run};
-pub use sections::{ExpectedEpisode, Listed, Sections, Selector};
+pub use run::{Given, MAX_STEPS, Options, Outcome, run};
+pub use sections::{
+    ExpectedDetection, ExpectedEpisode, ExpectedNotification, Goldens, Listed, Production,
+    Sections, Selector, golden_text,
+};
 
 use crate::rulefile::RuleGroup;
 
@@ -27,6 +30,8 @@ use crate::rulefile::RuleGroup;
 pub struct TestFile {
     /// Patterns of the rule files, relative to the file's folder.
     pub rule_files: Vec<Spanned<String>>,
+    /// The configuration with routes and receivers, relative to the file's folder.
+    pub config_file: Option<Spanned<String>>,
     /// The time between two evaluations of all rules.
     pub evaluation_interval: Duration,
     /// Which groups are evaluated first; those that are not named stand beside the first.

@@ -40,6 +40,7 @@ pub fn load_documents(
     let reader = Reader { source, syntax };
     let nothing = TestFile {
         rule_files: Vec::new(),
+        config_file: None,
         evaluation_interval: DEFAULT_INTERVAL,
         group_eval_order: Vec::new(),
         fuzzy_compare: false,
@@ -103,7 +104,7 @@ impl Reader<'_> {
         file.fuzzy_compare = fields
             .bool("fuzzy_compare")
             .is_some_and(|fuzzy| fuzzy.value);
-        fields.refuse("config_file", NOT_BUILT);
+        file.config_file = fields.string("config_file");
         fields.list("tests");
         fields.finish();
         file.group_eval_order = distinct(order, sink);
@@ -122,9 +123,7 @@ impl Reader<'_> {
         let alerts = fields.list("alert_rule_test");
         let exprs = fields.list("promql_expr_test");
         let sections = sections::read(&mut fields);
-        for name in ["input_files", "notification_test", "detection_test"] {
-            fields.refuse(name, NOT_BUILT);
-        }
+        fields.refuse("input_files", NOT_BUILT);
         let head = fields.head();
         fields.finish();
         let mut problems = Vec::new();

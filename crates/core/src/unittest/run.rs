@@ -10,10 +10,13 @@ use stentor_lang::promql::script::{LoadedSeries, MAX_LOADED};
 use stentor_lang::yaml::closest;
 
 use super::compare::{self, Difference};
-use super::{AlertTest, ExpectedAlert, ExpectedSample, ExprTest, Test, sections};
+use super::{
+    AlertTest, ExpectedAlert, ExpectedSample, ExprTest, Goldens, Production, Test, sections,
+};
 use crate::engine::{AlertView, Datasource};
 use crate::replay::{self, Observer, RuleError, Run, Schedule};
 use crate::rulefile::{Rule, RuleGroup};
+use crate::timeline::Timeline;
 
 /// The most evaluations of all rules that a test may take: some years at 15 s.
 pub const MAX_STEPS: i64 = 10_000_000;
@@ -31,33 +34,60 @@ pub struct Options {
     pub full_diff: bool,
 }
 
-/// Runs a test over rule groups, in their order, and tells what is not as expected. The first line of a
-/// message says what, further ones are the difference: `-` expected, `+` got.
+/// What a test runs over, beside its own series.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// The rule groups, in their order.
+    pub groups: &'a [Arc<RuleGroup>],
+    /// What `config_file` says.
+    pub production: Option<&'a Production>,
+    /// The golden files that its tests name.
+    pub goldens: &'a Goldens,
+}
+
+/// What came of a test.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// What is not as expected. The first line of a message says what, further ones are the difference:
+    /// `-` expected, `+` got.
+    pub failures: Vec<Diagnostic>,
+    /// What happened in the run of its own sections, if it has any.
+    pub timeline: Option<Timeline>,
+}
+
+impl Outcome {
+    pub(super) fn failed(failures: Vec<Diagnostic>) -> Self {
+        Self {
+            failures,
+            timeline: None,
+        }
+    }
+}
+
+/// Runs a test.
 pub fn run(
     test: &Test,
-    groups: &[Arc<RuleGroup>],
+    given: &Given<'_>,
     options: Options,
     observer: &mut dyn Observer,
-) -> Vec<Diagnostic> {
+) -> Outcome {
     if !test.problems.is_empty() {
-        return test.problems.clone();
+        return Outcome::failed(test.problems.clone());
     }
-    let mut failures = Vec::new();
+    let mut outcome = Outcome::default();
     if test.sections.is_empty() || test.asserts_as_promtool() {
-        failures = promtool(test, groups, options, observer);
+        outcome.failures = promtool(test, given.groups, options, observer);
     }
     if !test.sections.is_empty() {
-        let end = test
-            .sections
-            .until
-            .as_ref()
-            .map(|until| test.start + until.value);
-        failures.extend(match load(test, end) {
-            Ok(store) => sections::run(test, groups, store, options, observer),
-            Err(error) => vec![error],
-        });
+        let until = test.sections.until.as_ref();
+        let own = match load(test, until.map(|until| test.start + until.value)) {
+            Ok(store) => sections::run(test, given, store, options, observer),
+            Err(error) => Outcome::failed(vec![error]),
+        };
+        outcome.failures.extend(own.failures);
+        outcome.timeline = own.timeline;
     }
-    failures
+    outcome
 }
 
 /// promtool's assertions, on promtool's schedule.

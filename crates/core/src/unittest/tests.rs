@@ -61,7 +61,12 @@ fn run_file(text: &str) -> String {
             delayed_name_removal: false,
             full_diff: false,
         };
-        text += &shown(&source, &run(test, &groups, options, &mut ()));
+        let given = Given {
+            groups: &groups,
+            production: None,
+            goldens: &Goldens::new(),
+        };
+        text += &shown(&source, &run(test, &given, options, &mut ()).failures);
     }
     text
 }
@@ -199,7 +204,7 @@ group_eval_order: [a, b, a]
 config_file: stentor.yml
 tests:
 - start_timestamp: yesterday
-  notification_test: []
+  input_files: []
   alert_rule_test:
   - {eval_time: 1m, alertname: A, exp_alert: []}
   promql_expr_test:
@@ -214,9 +219,8 @@ tests:
             t.yml:3:22: field `evaluation_interval`: not a valid duration string: "1" [yaml/duration]
             help: a duration needs a unit: `1s` or `1m`
             t.yml:4:26: group name `a` is repeated in `group_eval_order` [test/file]
-            t.yml:5:1: field `config_file` in the test file is not supported: it is an extension of Stentor that is not built yet [yaml/unsupported]
             t.yml:7:20: field `start_timestamp` must be seconds since 1970 or such as `2026-01-31T12:00:00Z`, not `yesterday` [test/file]
-            t.yml:8:3: field `notification_test` in the test is not supported: it is an extension of Stentor that is not built yet [yaml/unsupported]
+            t.yml:8:3: field `input_files` in the test is not supported: it is an extension of Stentor that is not built yet [yaml/unsupported]
             t.yml:10:35: unknown field `exp_alert` in the test of an alert [yaml/unknown-field]
             help: did you mean `exp_alerts`?
             t.yml:12:37: field `value` must be a number, not `1` [yaml/type]

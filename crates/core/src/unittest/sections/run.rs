@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use stentor_lang::model::{Diagnostic, Duration, Timestamp};
+use stentor_lang::model::{Diagnostic, Duration, Span, Timestamp};
 use stentor_lang::promql::eval::EvalOptions;
 use stentor_lang::promql::memory::MemoryStore;
 
-use super::timeline;
-use crate::engine::{Deliver, Event};
-use crate::receiver::Outcome;
+use super::{Goldens, detection, notification, timeline};
+use crate::engine::{Datasource, Deliver, Event};
+use crate::notify::Routing;
+use crate::receiver;
 use crate::replay::{self, Observer, Run, Schedule};
 use crate::rulefile::RuleGroup;
 use crate::timeline::{Bodies, Recorder, Timeline};
 use crate::unittest::run::datasource;
-use crate::unittest::{MAX_STEPS, Options, Test};
+use crate::unittest::{Given, MAX_STEPS, Options, Outcome, Test};
 
 /// The most failing rules that are told of.
 const MOST_ERRORS: usize = 10;
@@ -21,35 +22,78 @@ const MOST_ERRORS: usize = 10;
 /// Runs the sections of a test, and tells what is not as expected.
 pub(in crate::unittest) fn run(
     test: &Test,
-    groups: &[Arc<RuleGroup>],
+    given: &Given<'_>,
     store: MemoryStore,
     options: Options,
     observer: &mut dyn Observer,
-) -> Vec<Diagnostic> {
+) -> Outcome {
     let end = match &test.sections.until {
         Some(until) => test.start + until.value,
         None => last_sample(&store).unwrap_or(test.start).max(test.start),
     };
-    if let Some(refused) = too_long(test, groups, options, end) {
-        return vec![refused];
+    let routing = given
+        .production
+        .and_then(|production| production.routing.as_ref());
+    let options = run_options(test, given, options, end);
+    let refused = match test.sections.needs_routes().filter(|_| routing.is_none()) {
+        Some(needs) => Some(no_routes(needs)),
+        None => too_long(test, given.groups, options.interval, end),
+    };
+    if let Some(refused) = refused {
+        return Outcome::failed(vec![refused]);
     }
-    let run = Run::new(groups.to_vec(), store, run_options(test, options, end));
-    let timeline = record(run, groups, test.start, end, observer);
-    let mut failures = rule_errors(test, &timeline);
+    let bodies = match test.sections.goldens().next() {
+        Some(_) => Bodies::Keep,
+        None => Bodies::Drop,
+    };
+    let run = Run::new(given.groups.to_vec(), store, options);
+    let recorder = Recorder::new(given.groups, &run.snapshot(), test.start, bodies);
+    let timeline = record(run, recorder, end, observer);
+    let failures = compare(
+        test,
+        &timeline,
+        routing.map(|routing| &**routing),
+        given.goldens,
+    );
+    Outcome {
+        failures,
+        timeline: Some(timeline),
+    }
+}
+
+fn compare(
+    test: &Test,
+    timeline: &Timeline,
+    routing: Option<&Routing>,
+    goldens: &Goldens,
+) -> Vec<Diagnostic> {
+    let mut failures = rule_errors(test, timeline);
     if let Some(expected) = &test.sections.timeline {
-        failures.extend(timeline::compare(expected, &timeline));
+        failures.extend(timeline::compare(expected, timeline));
     }
+    if let (Some(expected), Some(routing)) = (&test.sections.notifications, routing) {
+        failures.extend(notification::compare(expected, timeline, routing, goldens));
+    }
+    failures.extend(detection::compare(
+        &test.sections.detections,
+        timeline,
+        routing,
+    ));
     failures
+}
+
+fn no_routes((name, span): (&str, Span)) -> Diagnostic {
+    let message = format!("`{name}` needs routes and receivers, and there are none");
+    Diagnostic::error("test/file", span, message)
+        .with_hint("name a configuration at the top of the file: `config_file: ../stentor.yml`")
 }
 
 fn record(
     mut run: Run,
-    groups: &[Arc<RuleGroup>],
-    start: Timestamp,
+    recorder: Recorder,
     end: Timestamp,
     observer: &mut dyn Observer,
 ) -> Timeline {
-    let recorder = Recorder::new(groups, &run.snapshot(), start, Bodies::Drop);
     let mut both = Both { recorder, observer };
     loop {
         let errors = run.advance(end, &mut both);
@@ -67,7 +111,7 @@ struct Both<'a> {
 }
 
 impl Observer for Both<'_> {
-    fn deliver(&mut self, now: Timestamp, deliver: &Deliver) -> Outcome {
+    fn deliver(&mut self, now: Timestamp, deliver: &Deliver) -> receiver::Outcome {
         self.observer.deliver(now, deliver);
         self.recorder.deliver(now, deliver)
     }
@@ -78,21 +122,42 @@ impl Observer for Both<'_> {
     }
 }
 
-fn run_options(test: &Test, options: Options, end: Timestamp) -> replay::Options {
-    let interval = options.evaluation_interval;
+/// As production would have it, where there is a configuration; what the test itself says comes first.
+fn run_options(
+    test: &Test,
+    given: &Given<'_>,
+    options: Options,
+    end: Timestamp,
+) -> replay::Options {
+    let production = given.production;
+    let interval = production
+        .and_then(|production| production.interval)
+        .unwrap_or(options.evaluation_interval);
+    let mut datasource = Datasource::clone(&datasource(test, true));
+    if let Some(production) = production {
+        datasource = production.datasource.clone();
+        let mut labels = datasource.external_labels.to_builder();
+        for (name, value) in &test.external_labels {
+            labels.set(name, value);
+        }
+        datasource.external_labels = labels.build();
+        if !test.external_url.is_empty() {
+            datasource.external_url = Arc::clone(&test.external_url);
+        }
+    }
     replay::Options {
         schedule: Schedule::Aligned,
         start: test.start,
         interval,
-        query_offset: Duration::ZERO,
-        datasource: datasource(test, true),
+        query_offset: production.map_or(Duration::ZERO, |production| production.query_offset),
+        datasource: Arc::new(datasource),
         external_url: Arc::clone(&test.external_url),
         eval: EvalOptions {
             subquery_step: interval,
             delayed_name_removal: options.delayed_name_removal,
             ..EvalOptions::default()
         },
-        routing: None,
+        routing: production.and_then(|production| production.routing.clone()),
         end: Some(end),
     }
 }
@@ -106,12 +171,12 @@ fn last_sample(store: &MemoryStore) -> Option<Timestamp> {
 fn too_long(
     test: &Test,
     groups: &[Arc<RuleGroup>],
-    options: Options,
+    interval: Duration,
     end: Timestamp,
 ) -> Option<Diagnostic> {
     let length = end.since(test.start).millis();
     let slots = |group: &Arc<RuleGroup>| {
-        let interval = group.interval.unwrap_or(options.evaluation_interval);
+        let interval = group.interval.unwrap_or(interval);
         length / interval.millis().max(1)
     };
     let steps = groups.iter().map(slots).fold(0, i64::saturating_add);

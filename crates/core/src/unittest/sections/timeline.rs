@@ -6,7 +6,7 @@ use std::fmt;
 use stentor_lang::model::{Diagnostic, Duration, Timestamp};
 use stentor_lang::yaml::closest;
 
-use super::{ExpectedEpisode, Listed, Selector};
+use super::{ExpectedEpisode, Listed, Selector, has_labels};
 use crate::timeline::{Episode, Timeline, TimelineRule};
 
 const CODE: &str = "test/timeline";
@@ -78,7 +78,7 @@ impl<'a> Judge<'a> {
         }
         let of_selector = |episode: &&Episode| {
             *self.rule(episode).rule.alert == *selector.alertname
-                && selector.has_labels(&episode.labels)
+                && has_labels(&selector.labels, &episode.labels)
         };
         let mut got: Vec<(Times, &Episode)> = self
             .episodes
@@ -213,7 +213,7 @@ impl<'a> Judge<'a> {
         let mut episodes = self.episodes.iter();
         episodes.any(|episode| {
             *self.rule(episode).rule.alert == *selector.alertname
-                && selector.has_labels(&episode.labels)
+                && has_labels(&selector.labels, &episode.labels)
         })
     }
 
