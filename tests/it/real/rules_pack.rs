@@ -36,5 +36,12 @@ fn promtool_accepts_the_real_time_pack() {
 
 #[test]
 fn promtool_passes_the_tests_of_the_real_time_pack() {
-    promtool(&["test", "rules", "realtime_test.yml"]);
+    promtool(&[
+        "test",
+        "rules",
+        "realtime_test.yml",
+        "messages_test.yml",
+        "fleet_test.yml",
+        "slo_test.yml",
+    ]);
 }
