@@ -3,6 +3,9 @@
 
 pub(crate) mod live;
 pub(crate) mod plot;
+pub(crate) mod report;
+#[cfg(test)]
+mod sample;
 mod words;
 
 use std::fmt::Write as _;

@@ -5,6 +5,8 @@
 //! lines are stretched, in an inner `svg` of their own.
 
 mod axis;
+mod lane;
+mod names;
 mod path;
 
 use std::fmt::Write as _;
@@ -15,14 +17,20 @@ use stentor_lang::model::{Duration, Timestamp};
 use super::words;
 use axis::{Range, Window};
 
+pub(super) use lane::{lane, lane_axis};
+pub(super) use names::names;
+
 /// The height of the plotted area, in pixels.
 const HEIGHT: f64 = 176.0;
 /// The height of the lane above it, in which notifications are marked.
 const LANE: f64 = 26.0;
 /// The height of the lane below it, for the times.
 const FOOT: f64 = 24.0;
-/// How many series have a colour of their own: the palette's. The others are grey.
-pub(crate) const COLOURS: usize = 8;
+/// The classes of the first series: the palette, which people tell apart who see fewer colours. The others are grey.
+const COLOURS: [&str; 8] = ["s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7"];
+const OTHER: &str = "other";
+/// So many series are told apart in colours, whether or not alerts are about them.
+const FEW: usize = 4;
 /// Marks nearer than this are one, in percent of the width.
 const APART: f64 = 1.6;
 /// How many notifications the tooltip of one mark names.
@@ -56,6 +64,8 @@ pub(crate) struct Chart {
 pub(crate) struct Line {
     /// What tells it from the others: `instance=gw-3`.
     pub(crate) name: String,
+    /// Whether an alert is about it. Where there are such series among others, only these have colours.
+    pub(crate) alerts: bool,
     /// Its points, in order of time; those without a finite value are gaps.
     pub(crate) points: Vec<(Timestamp, f64)>,
 }
@@ -149,6 +159,16 @@ impl Chart {
         points.any(|(_, value)| value.is_finite())
     }
 
+    /// The class of a line by its place: its colour.
+    fn class(&self, index: usize) -> &'static str {
+        let marked = self.lines.iter().filter(|line| line.alerts).count();
+        let others_grey = (1..self.lines.len()).contains(&marked) && self.lines.len() > FEW;
+        if others_grey && !self.lines[index].alerts {
+            return OTHER;
+        }
+        COLOURS.get(index).copied().unwrap_or(OTHER)
+    }
+
     /// The chart in a sentence.
     fn description(&self, range: &Range) -> String {
         let mut text = format!(
@@ -165,7 +185,7 @@ impl Chart {
             let _ = write!(text, ", threshold {op} {}", words::number(value));
         }
         for (state, name) in [(State::Pending, "pending"), (State::Firing, "firing")] {
-            let spans = self.spans(state);
+            let spans = spans(&self.bands, state);
             if let Some((from, _)) = spans.first() {
                 let _ = write!(text, ", first {name} at {}", words::moment(*from));
             }
@@ -178,32 +198,16 @@ impl Chart {
         text
     }
 
-    /// The times in which something was in a state, joined where they touch.
-    fn spans(&self, state: State) -> Vec<(Timestamp, Timestamp)> {
-        let of_state = self.bands.iter().filter(|band| band.state == state);
-        let mut spans: Vec<_> = of_state.map(|band| (band.from, band.until)).collect();
-        spans.sort_unstable();
-        let mut joined: Vec<(Timestamp, Timestamp)> = Vec::new();
-        for (from, until) in spans {
-            match joined.last_mut() {
-                Some(last) if from <= last.1 => last.1 = last.1.max(until),
-                _ => joined.push((from, until)),
-            }
-        }
-        joined
-    }
-
     /// Firing lies over pending, so that both are seen where alerts of one rule overlap.
     fn draw_bands(&self, svg: &mut String, window: &Window) {
         for state in [State::Pending, State::Firing] {
-            for (from, until) in self.spans(state) {
+            for (from, until) in spans(&self.bands, state) {
                 let (left, right) = (window.percent(from), window.percent(until));
                 let (name, width) = (state.as_str(), right - left);
-                let (from_text, until_text) = (words::moment(from), words::moment(until));
-                let long = words::span(until - from);
+                let title = band_title(state, from, until);
                 let _ = write!(
                     svg,
-                    "<g class=\"band {name}\"><title>{name} {from_text} – {until_text} UTC ({long})</title>\
+                    "<g class=\"band {name}\"><title>{title}</title>\
                      <rect x=\"{left:.2}%\" y=\"{LANE}\" width=\"{width:.2}%\" height=\"{HEIGHT}\"/>\
                      <line x1=\"{left:.2}%\" x2=\"{right:.2}%\" y1=\"{y}\" y2=\"{y}\"/></g>",
                     y = LANE + HEIGHT - 1.5,
@@ -222,7 +226,7 @@ impl Chart {
         for (index, line) in self.lines.iter().enumerate().rev() {
             let path = path::of(line, self.gap, window, range);
             if !path.is_empty() {
-                let (class, name) = (colour(index), escape(&line.name));
+                let (class, name) = (self.class(index), escape(&line.name));
                 let _ = write!(
                     svg,
                     "<path class=\"{class}\" d=\"{path}\"><title>{name}</title></path>"
@@ -265,27 +269,15 @@ impl Chart {
 
     fn legend(&self, html: &mut String) {
         html.push_str("<figcaption class=\"legend\">");
-        let coloured = if self.lines.len() > COLOURS + 1 {
-            COLOURS
-        } else {
-            self.lines.len()
-        };
-        for (index, line) in self.lines.iter().take(coloured).enumerate() {
-            let (class, name) = (colour(index), escape(&line.name));
-            let _ = write!(
-                html,
-                "<span><svg width=\"18\" height=\"8\" aria-hidden=\"true\" class=\"lines\">\
-                 <path class=\"{class}\" d=\"M1 4 H17\"/></svg><bdi>{name}</bdi></span>"
-            );
+        let coloured = |(index, _): &(usize, &Line)| self.class(*index) != OTHER;
+        let (shown, grey): (Vec<_>, Vec<_>) = self.lines.iter().enumerate().partition(coloured);
+        for (index, line) in shown {
+            key_of_line(html, self.class(index), &line.name);
         }
-        let grey = self.lines.len() - coloured;
-        if grey > 0 {
-            let _ = write!(
-                html,
-                "<span><svg width=\"18\" height=\"8\" aria-hidden=\"true\" class=\"lines\">\
-                 <path class=\"other\" d=\"M1 4 H17\"/></svg>{} more</span>",
-                words::count(grey)
-            );
+        match grey.as_slice() {
+            [] => {}
+            [(_, line)] => key_of_line(html, OTHER, &line.name),
+            more => key_of_line(html, OTHER, &format!("{} others", words::count(more.len()))),
         }
         if self.left_out > 0 {
             let _ = write!(
@@ -314,6 +306,32 @@ impl Chart {
     }
 }
 
+/// The times in which something was in a state, joined where they touch.
+fn spans(bands: &[Band], state: State) -> Vec<(Timestamp, Timestamp)> {
+    let of_state = bands.iter().filter(|band| band.state == state);
+    let mut spans: Vec<_> = of_state.map(|band| (band.from, band.until)).collect();
+    spans.sort_unstable();
+    let mut joined: Vec<(Timestamp, Timestamp)> = Vec::new();
+    for (from, until) in spans {
+        match joined.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(until),
+            _ => joined.push((from, until)),
+        }
+    }
+    joined
+}
+
+/// What the tooltip of a band says.
+fn band_title(state: State, from: Timestamp, until: Timestamp) -> String {
+    format!(
+        "{} {} – {} UTC ({})",
+        state.as_str(),
+        words::moment(from),
+        words::moment(until),
+        words::span(until - from)
+    )
+}
+
 fn draw_mark(svg: &mut String, left: f64, marks: &[&Mark]) {
     let Some(kind) = marks.iter().map(|mark| mark.kind).max() else {
         return;
@@ -339,13 +357,13 @@ fn draw_mark(svg: &mut String, left: f64, marks: &[&Mark]) {
     svg.push_str("</svg>");
 }
 
-/// The class of a series by its place.
-fn colour(index: usize) -> String {
-    if index < COLOURS {
-        format!("s{index}")
-    } else {
-        "other".to_owned()
-    }
+fn key_of_line(html: &mut String, class: &str, name: &str) {
+    let _ = write!(
+        html,
+        "<span><svg width=\"18\" height=\"8\" aria-hidden=\"true\" class=\"lines\">\
+         <path class=\"{class}\" d=\"M1 4 H17\"/></svg><bdi>{}</bdi></span>",
+        escape(name)
+    );
 }
 
 /// Text for an element or an attribute in double quotes.

@@ -13,6 +13,8 @@ const VALUES: f64 = 4.0;
 const TIMES: i64 = 9;
 /// Values beyond this are drawn as this: differences of the largest numbers would overflow.
 const FARTHEST: f64 = 1e300;
+/// Values nearer to each other than this are drawn as the same: steps between them would vanish.
+const NEAREST: f64 = 1e-290;
 
 /// The times of a plot.
 pub(super) struct Window {
@@ -61,8 +63,12 @@ impl Range {
         if most < 0.0 && most > least * 0.6 {
             most = 0.0;
         }
-        if most - least <= most.abs().max(least.abs()) * 1e-9 {
-            let room = if most == 0.0 { 1.0 } else { most.abs() * 0.1 };
+        if most - least <= (most.abs().max(least.abs()) * 1e-9).max(NEAREST) {
+            let room = if most.abs() < NEAREST {
+                1.0
+            } else {
+                most.abs() * 0.1
+            };
             (least, most) = (least - room, most + room);
             if of_lines.0 >= 0.0 {
                 least = least.max(0.0);
@@ -190,13 +196,18 @@ pub(super) fn draw(svg: &mut String, window: &Window, range: &Range) {
         let _ = write!(
             svg,
             "<line{base} x1=\"0\" x2=\"100%\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
-             <text class=\"value\" x=\"-8\" y=\"{:.1}\">{text}</text>",
+             <text class=\"level\" x=\"-8\" y=\"{:.1}\">{text}</text>",
             y + 4.0
         );
         value += range.step;
         lines += 1;
     }
-    let bottom = LANE + HEIGHT;
+    draw_times(svg, window, LANE + HEIGHT);
+    svg.push_str("</g>");
+}
+
+/// Draws the labels of times below a height.
+pub(super) fn draw_times(svg: &mut String, window: &Window, bottom: f64) {
     for (index, (at, format)) in times(window).into_iter().enumerate() {
         let x = window.percent(at);
         let class = match (index % 2, x) {
@@ -214,5 +225,4 @@ pub(super) fn draw(svg: &mut String, window: &Window, range: &Range) {
             bottom + 18.0
         );
     }
-    svg.push_str("</g>");
 }
