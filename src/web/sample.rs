@@ -312,6 +312,7 @@ pub(super) fn report() -> Report {
         fired,
         firing_for: Duration::from_secs(minutes * 30),
         never_fired,
+        active_at_end: 0,
     };
     let receiver = |integration: &IntegrationKey, pages, messages, storm| ReceiverFigures {
         integration: integration.clone(),
@@ -358,5 +359,6 @@ pub(super) fn report() -> Report {
             incident("slow delivery after the reconnect", 2000, 2300, None),
         ],
         plots: plots(),
+        options: stentor_core::report::Options::default(),
     }
 }

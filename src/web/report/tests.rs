@@ -45,6 +45,7 @@ fn a_run_without_events_is_a_page() {
         rules: Vec::new(),
         incidents: Vec::new(),
         plots: Vec::new(),
+        options: stentor_core::report::Options::default(),
     };
     assert!(page(&report).contains("No alert was pending or fired in this time."));
 }
