@@ -239,3 +239,46 @@ impl Page {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::sample;
+
+    #[test]
+    fn the_page_holds_its_fragment_and_runs_its_own_script_only() {
+        let page = sample::page();
+        let (whole, part) = (render(&page), fragment(&page));
+        assert!(whole.contains(&part));
+        assert_eq!(whole.matches("<script").count(), 1);
+        assert!(!part.contains("<script") && !part.contains('\u{202e}'));
+        assert!(whole.contains("script-src 'sha256-") || whole.contains("script-src &#39;sha256-"));
+        for text in [
+            "1 alert is firing",
+            "1 pending",
+            "firing for <b>3m</b>",
+            "fires in <b>2m</b>",
+            "60× real time",
+            "fires if &#60; 0.5 for 6m",
+            "[U+202E]gnp.exe",
+            "25.96 M",
+        ] {
+            assert!(part.contains(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_runbook_that_is_no_web_address_is_no_link() {
+        let mut page = sample::page();
+        page.firing[0].runbook = "javascript:alert(1)".to_owned();
+        assert!(!fragment(&page).contains("javascript:"));
+    }
+
+    #[test]
+    fn a_quiet_page_says_so() {
+        let mut page = sample::page();
+        (page.firing, page.pending) = (Vec::new(), Vec::new());
+        assert!(fragment(&page).contains("All is quiet"));
+        assert_eq!(page.mood(), "good");
+    }
+}

@@ -11,6 +11,9 @@ use stentor_core::rulefile::{LoadOptions, Rule, load};
 use stentor_core::timeline::{Notification, State, Timeline, TimelineRule, ToldAlert, Transition};
 use stentor_lang::model::{Duration, Labels, SourceText, Timestamp};
 
+use super::live::{Alert, Figure, Inbox, Incident as Opened, Message, Page, Resolved, Told};
+use super::plot::{Band, Chart, Line, Mark, MarkKind};
+
 /// 24 November 2026, 14:00 UTC.
 const START: i64 = 1_795_528_800_000;
 
@@ -360,5 +363,130 @@ pub(super) fn report() -> Report {
         ],
         plots: plots(),
         options: stentor_core::report::Options::default(),
+    }
+}
+
+/// That incident while it goes on.
+pub(super) fn page() -> Page {
+    let (lost, odd) = (disconnect(), hostile());
+    let told = |seconds, receiver: &str, service: &str| Told {
+        at: at(seconds),
+        receiver: receiver.to_owned(),
+        service: service.to_owned(),
+        reason: "first notification".to_owned(),
+    };
+    let chart = |from: i64, until: i64| Chart {
+        title: "Connections of eu-1, of those five minutes before".to_owned(),
+        start: at(0),
+        end: at(900),
+        gap: Duration::from_secs(22),
+        threshold: Some(("<", 0.5)),
+        lines: vec![Line {
+            name: "cluster=eu-1".to_owned(),
+            alerts: true,
+            points: points(0, 900, |s| {
+                Some(if s < 640 { 1.0 } else { 0.1 } + noise(s) * 0.02)
+            }),
+        }],
+        left_out: 0,
+        bands: vec![
+            Band {
+                state: State::Pending,
+                from: at(from),
+                until: at(until),
+            },
+            Band {
+                state: State::Firing,
+                from: at(until),
+                until: at(900),
+            },
+        ],
+        marks: vec![Mark {
+            at: at(until),
+            kind: MarkKind::Page,
+            text: "pagerduty-oncall (PagerDuty)".to_owned(),
+        }],
+    };
+    let alert = |labels: &Labels, fired: Option<i64>| {
+        Alert {
+        name: labels.get("alertname").to_owned(),
+        severity: labels.get("severity").to_owned(),
+        labels: labels.clone(),
+        summary: "Half of the connections of eu-1 are gone: 4.9 k of 50 k are left".to_owned(),
+        description: "The rate of new connections is normal, so clients can reach us: look for a deploy.".to_owned(),
+        runbook: "https://runbooks.example/mass-disconnect".to_owned(),
+        active_at: at(660),
+        fired_at: fired.map(at),
+        hold: Duration::from_mins(6),
+        expr: "sum by (cluster) (realtime_connections) / sum by (cluster) (realtime_connections offset 5m) < 0.5".to_owned(),
+        value: 0.098,
+        threshold: Some(("<", 0.5)),
+        told: vec![told(720, "pagerduty-oncall", "PagerDuty"), told(750, "slack-warnings", "Slack")],
+        chart: fired.map(|fired| chart(660, fired)),
+    }
+    };
+    let figure = |name: &str, value: f64, unit: &str| Figure {
+        name: name.to_owned(),
+        value,
+        unit: unit.to_owned(),
+    };
+    Page {
+        title: "demo".to_owned(),
+        subtitle: "26 million connections on 52 gateways in 4 clusters".to_owned(),
+        now: at(900),
+        speed: 60,
+        scenario: "A deploy without graceful shutdown drops 45,000 connections of eu-1.".to_owned(),
+        figures: vec![
+            figure("Connections", 25_961_204.0, ""),
+            figure("New connections", 8_412.0, "/s"),
+            figure("Messages in", 412_000.0, "/s"),
+            figure("Messages out", 1_240_000.0, "/s"),
+            figure("P99 delivery", 48.2, " ms"),
+        ],
+        firing: vec![alert(&lost, Some(720))],
+        pending: vec![alert(&odd, None)],
+        resolved: vec![Resolved {
+            name: "InstanceAboveCapacity".to_owned(),
+            severity: "warning".to_owned(),
+            labels: instance(3),
+            fired_at: Some(at(100)),
+            ended_at: at(460),
+        }],
+        pagerduty: vec![Inbox {
+            receiver: "pagerduty-oncall".to_owned(),
+            items: vec![
+                Opened {
+                    summary: "Half of the connections of eu-1 are gone: 4.9 k of 50 k are left"
+                        .to_owned(),
+                    severity: "critical".to_owned(),
+                    key: "5e1c09b7a2f3d8e4c6".to_owned(),
+                    triggered_at: at(720),
+                    resolved_at: None,
+                    events: 1,
+                },
+                Opened {
+                    summary: "gw-3 takes in 11.7 k messages a second".to_owned(),
+                    severity: "warning".to_owned(),
+                    key: "a9f3c11e55d0".to_owned(),
+                    triggered_at: at(100),
+                    resolved_at: Some(at(460)),
+                    events: 2,
+                },
+            ],
+            total: 2,
+        }],
+        slack: vec![Inbox {
+            receiver: "slack-warnings".to_owned(),
+            items: vec![Message {
+                at: at(750),
+                channel: "#realtime".to_owned(),
+                firing: true,
+                title: "[FIRING] MassDisconnect".to_owned(),
+                text: "4.9 k of 50 k connections are left\ncluster: eu-1".to_owned(),
+            }],
+            total: 3,
+        }],
+        charts: vec![],
+        links: vec![("Query API".to_owned(), "/api/v1/query?query=up".to_owned())],
     }
 }

@@ -49,3 +49,16 @@ fn a_run_without_events_is_a_page() {
     };
     assert!(page(&report).contains("No alert was pending or fired in this time."));
 }
+
+#[test]
+fn dump() {
+    let Ok(out) = std::env::var("PAGES") else {
+        return;
+    };
+    std::fs::write(format!("{out}/report.html"), page(&sample::report())).expect("written");
+    std::fs::write(
+        format!("{out}/live.html"),
+        crate::web::live::render(&sample::page()),
+    )
+    .expect("written");
+}
