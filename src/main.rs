@@ -2,10 +2,11 @@
 
 mod cli;
 mod daemon;
-#[expect(
     dead_code,
     reason = "the commands that show pages come with this issue"
+#[expect(
 )]
+mod history;
 mod web;
 
 fn main() -> std::process::ExitCode {

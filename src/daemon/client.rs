@@ -219,7 +219,7 @@ impl Client {
 }
 
 /// `/api/v1/NAME` below a URL that may have a path and a query of its own.
-fn endpoint(base: &str, name: &str) -> Result<Url, String> {
+pub(crate) fn endpoint(base: &str, name: &str) -> Result<Url, String> {
     let mut url = Url::parse(base).map_err(|error| format!("no URL: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err("expected a URL that begins with http:// or https://".to_owned());
@@ -230,7 +230,7 @@ fn endpoint(base: &str, name: &str) -> Result<Url, String> {
 }
 
 /// Milliseconds as Prometheus' API takes times and durations: seconds with a fraction.
-fn seconds(millis: i64) -> String {
+pub(crate) fn seconds(millis: i64) -> String {
     let sign = if millis < 0 { "-" } else { "" };
     let millis = millis.unsigned_abs();
     format!("{sign}{}.{:03}", millis / 1000, millis % 1000)

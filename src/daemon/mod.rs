@@ -5,7 +5,7 @@
 //! messages alone.
 
 mod accepted;
-mod client;
+pub(crate) mod client;
 mod clock;
 mod core;
 mod dispatch;
@@ -21,7 +21,7 @@ mod metrics;
 mod observer;
 mod process;
 mod reload;
-mod secrets;
+pub(crate) mod secrets;
 mod sender;
 pub(crate) mod setup;
 mod store;

@@ -106,6 +106,8 @@ pub struct Run {
     groups: Vec<Arc<RuleGroup>>,
     options: Options,
     now: Timestamp,
+    /// Whether the series come in parts.
+    is_fed: bool,
     /// What the engine wanted at its start.
     first: Vec<Action>,
     errors: Vec<RuleError>,
@@ -148,6 +150,7 @@ impl Run {
             blocks,
             groups,
             now: options.start,
+            is_fed: false,
             options,
             first,
             errors: Vec::new(),
@@ -164,7 +167,7 @@ impl Run {
             && next <= to
         {
             self.now = self.now.max(next);
-            self.prepare();
+            self.prepare(to);
             self.give(Input::Wake, observer);
         }
         if self.errors.is_empty() {
@@ -174,11 +177,16 @@ impl Run {
     }
 
     /// Takes in more samples: those that came since, or the next part of a long recording. They are
-    /// seen when their time has come.
+    /// seen when their time has come. From now on rules are asked ahead only up to the instant that
+    /// [`advance`](Self::advance) goes to: all samples up to there must be in by then.
     pub fn feed(&mut self, series: Vec<(Labels, SampleBuffer)>) {
-        for (labels, samples) in series {
-            self.store.insert(&labels, samples);
-        }
+        self.store.feed(series);
+        self.is_fed = true;
+    }
+
+    /// Drops the samples from before an instant: those that nothing will read again.
+    pub fn forget(&mut self, before: Timestamp) {
+        self.store.forget(before);
     }
 
     /// The present instant: all that was due up to it is done.
@@ -224,8 +232,9 @@ impl Run {
         }
     }
 
-    fn prepare(&mut self) {
+    fn prepare(&mut self, to: Timestamp) {
         if let (Some(blocks), Some(end)) = (&mut self.blocks, self.options.end) {
+            let end = if self.is_fed { end.min(to) } else { end };
             blocks.prepare(&self.engine, &self.store, &self.options.eval, self.now, end);
         }
     }

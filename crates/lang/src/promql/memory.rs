@@ -20,7 +20,7 @@ use family::Family;
 /// of its sources, and those come together.
 const SHARED_CLOCKS: usize = 16;
 
-/// Series in memory. Series are only added, never removed.
+/// Series in memory. Series are only added, never removed; [`forget`](MemoryStore::forget) takes their samples.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     series: LabelMap<Columns>,
@@ -131,6 +131,14 @@ impl Columns {
     }
 }
 
+/// A list of times that was made longer.
+struct Longer {
+    before: Arc<[i64]>,
+    /// How many of the list before are the beginning.
+    count: usize,
+    all: Arc<[i64]>,
+}
+
 impl Columns {
     /// Whether samples only have to be put behind those that are there, as when a series grows: all
     /// are later, and on both sides there are numbers alone.
@@ -140,6 +148,46 @@ impl Columns {
         last.zip(later.times.first()).is_some_and(|(a, b)| a < b)
             && plain(&self.histograms, &self.starts)
             && plain(&later.histograms, &later.starts)
+    }
+
+    /// Adds samples behind the last one. The list of times is one that was made for a series before, if
+    /// they are the same.
+    fn extend(&mut self, mut new: SampleBuffer, made: &mut Vec<Longer>) {
+        let before = self.values.len();
+        if !self.histograms.is_empty() || !new.histograms.is_empty() {
+            self.histograms.resize(before, None);
+            new.histograms.resize(new.times.len(), None);
+        }
+        if !self.starts.is_empty() || !new.starts.is_empty() {
+            self.starts.resize(before, 0);
+            new.starts.resize(new.times.len(), 0);
+        }
+        self.values.append(&mut new.values);
+        self.histograms.append(&mut new.histograms);
+        self.starts.append(&mut new.starts);
+        match &mut self.times {
+            Times::Own(times) => times.append(&mut new.times),
+            Times::Shared(clock, count) => {
+                let same = |longer: &&Longer| {
+                    Arc::ptr_eq(&longer.before, clock)
+                        && longer.count == *count
+                        && longer.all[*count..] == new.times[..]
+                };
+                let known = made.iter().rev().take(SHARED_CLOCKS).find(same);
+                let all = known.map_or_else(
+                    || clock[..*count].iter().chain(&new.times).copied().collect(),
+                    |longer| Arc::clone(&longer.all),
+                );
+                if known.is_none() {
+                    made.push(Longer {
+                        before: Arc::clone(clock),
+                        count: *count,
+                        all: Arc::clone(&all),
+                    });
+                }
+                (*count, *clock) = (all.len(), all);
+            }
+        }
     }
 
     /// Whether a sample is the one that is there already.
@@ -253,14 +301,16 @@ impl MemoryStore {
     /// at the same time the last stays, and replaces one that is there already. `histograms` and
     /// `starts` are empty or as long as `times` and `values`, as in [`Samples`].
     pub fn insert(&mut self, labels: &Labels, samples: SampleBuffer) {
-        let mut samples = in_order(samples);
+        let mut samples = samples.in_order();
         if let Some(there) = self.series.get_mut(labels).filter(|c| c.takes(&samples)) {
             there.times.own().append(&mut samples.times);
             there.values.append(&mut samples.values);
             return;
         }
         if let Some(there) = self.series.get_mut(labels).filter(|c| !c.values.is_empty()) {
-            samples = join(there, samples);
+            let mut all = std::mem::take(there).into_buffer();
+            all.merge(samples);
+            samples = all;
         }
         let times = self.shared(samples.times);
         samples.values.shrink_to_fit();
@@ -274,6 +324,67 @@ impl MemoryStore {
         };
     }
 
+    /// Adds the next part of many series, all at once. Series that had the same times, and get the
+    /// same ones again, go on sharing them. Samples that are not later than those that are there are
+    /// put where they belong, as [`insert`](Self::insert) does.
+    pub fn feed(&mut self, series: impl IntoIterator<Item = (Labels, SampleBuffer)>) {
+        let mut made = Vec::new();
+        for (labels, samples) in series {
+            let Some(first) = samples.times.first() else {
+                continue;
+            };
+            let there = self.series.get_mut(&labels);
+            let follows = |columns: &&mut Columns| {
+                let times = columns.times.as_slice();
+                // For a few samples no list is made anew.
+                let many = samples.times.len() >= times.len() / 16;
+                times.last().is_some_and(|last| many && last < first)
+                    && samples.times.windows(2).all(|pair| pair[0] < pair[1])
+            };
+            match there.filter(follows) {
+                Some(columns) => columns.extend(samples, &mut made),
+                None => self.insert(&labels, samples),
+            }
+        }
+        for clock in made.into_iter().rev().take(SHARED_CLOCKS) {
+            self.remember(clock.all);
+        }
+    }
+
+    /// Drops all samples from before an instant. The series stay, and so do their ids.
+    pub fn forget(&mut self, before: Timestamp) {
+        // The lists of times, those without what is dropped, and how many that is.
+        let mut cut: Vec<(Arc<[i64]>, Arc<[i64]>, usize)> = Vec::new();
+        self.clocks.clear();
+        for columns in self.series.values_mut() {
+            let times = columns.times.as_slice();
+            let old = times.partition_point(|at| *at < before.millis());
+            if old == 0 {
+                continue;
+            }
+            match &mut columns.times {
+                Times::Own(times) => drop(times.drain(..old)),
+                Times::Shared(clock, count) => {
+                    let known = cut.iter().rev().take(SHARED_CLOCKS);
+                    let known = known
+                        .clone()
+                        .find(|(was, _, gone)| Arc::ptr_eq(was, clock) && *gone == old);
+                    let rest = known
+                        .map_or_else(|| Arc::from(&clock[old..]), |(_, rest, _)| Arc::clone(rest));
+                    if known.is_none() {
+                        cut.push((Arc::clone(clock), Arc::clone(&rest), old));
+                    }
+                    (*clock, *count) = (rest, *count - old);
+                }
+            }
+            columns.values.drain(..old);
+            columns
+                .histograms
+                .drain(..old.min(columns.histograms.len()));
+            columns.starts.drain(..old.min(columns.starts.len()));
+        }
+    }
+
     /// Takes in the series of another store, as [`insert`](Self::insert) does.
     pub fn merge(&mut self, other: Self) {
         if self.is_empty() {
@@ -283,6 +394,12 @@ impl MemoryStore {
         for (labels, columns) in other.series {
             self.insert(&labels, columns.into_buffer());
         }
+    }
+
+    /// Hands out all series with their samples.
+    pub fn into_series(self) -> impl Iterator<Item = (Labels, SampleBuffer)> {
+        let series = self.series.into_iter();
+        series.map(|(labels, columns)| (labels, columns.into_buffer()))
     }
 
     /// All series with their samples, in the order in which they came.
@@ -333,12 +450,16 @@ impl MemoryStore {
         if let Some(clock) = self.clocks.iter().rev().find(|c| c.starts_with(&times)) {
             return Times::Shared(Arc::clone(clock), count);
         }
+        let clock: Arc<[i64]> = times.into();
+        self.remember(Arc::clone(&clock));
+        Times::Shared(clock, count)
+    }
+
+    fn remember(&mut self, clock: Arc<[i64]>) {
         if self.clocks.len() == SHARED_CLOCKS {
             self.clocks.remove(0);
         }
-        let clock: Arc<[i64]> = times.into();
-        self.clocks.push(Arc::clone(&clock));
-        Times::Shared(clock, count)
+        self.clocks.push(clock);
     }
 
     fn labels(&self, index: usize) -> &Labels {
@@ -404,55 +525,6 @@ impl SeriesStore for MemoryStore {
         let end = samples.times.partition_point(|&at| at <= to.millis());
         samples.slice(first, end.max(first))
     }
-}
-
-/// The samples in order of time, one for each time: the last that came.
-fn in_order(samples: SampleBuffer) -> SampleBuffer {
-    if samples.times.windows(2).all(|pair| pair[0] < pair[1]) {
-        return samples;
-    }
-    let times = &samples.times;
-    let mut order: Vec<usize> = (0..times.len()).collect();
-    order.sort_by_key(|&index| times[index]);
-    let mut kept: Vec<usize> = Vec::with_capacity(order.len());
-    for index in order {
-        match kept.last_mut() {
-            Some(last) if times[*last] == times[index] => *last = index,
-            _ => kept.push(index),
-        }
-    }
-    let pick = |column: &[i64]| {
-        kept.iter()
-            .filter_map(|&i| column.get(i).copied())
-            .collect()
-    };
-    SampleBuffer {
-        times: pick(times),
-        values: kept.iter().map(|&i| samples.values[i]).collect(),
-        histograms: kept
-            .iter()
-            .filter_map(|&i| samples.histograms.get(i).cloned())
-            .collect(),
-        starts: pick(&samples.starts),
-    }
-}
-
-/// The samples that are there, and those that come after or between them.
-fn join(there: &mut Columns, mut new: SampleBuffer) -> SampleBuffer {
-    let mut all = std::mem::take(there).into_buffer();
-    if !all.histograms.is_empty() || !new.histograms.is_empty() {
-        all.histograms.resize(all.times.len(), None);
-        new.histograms.resize(new.times.len(), None);
-    }
-    if !all.starts.is_empty() || !new.starts.is_empty() {
-        all.starts.resize(all.times.len(), 0);
-        new.starts.resize(new.times.len(), 0);
-    }
-    all.times.append(&mut new.times);
-    all.values.append(&mut new.values);
-    all.histograms.append(&mut new.histograms);
-    all.starts.append(&mut new.starts);
-    in_order(all)
 }
 
 #[cfg(test)]
@@ -585,6 +657,39 @@ mod tests {
         assert_eq!(samples.starts, [0, 0, 0, 5, 0]);
         let histograms: Vec<bool> = samples.histograms.iter().map(Option::is_some).collect();
         assert_eq!(histograms, [false, false, true, false, false]);
+    }
+
+    #[test]
+    fn a_stream_keeps_its_reach_and_shares_its_times() {
+        let mut store = MemoryStore::default();
+        let part = |times: &[i64]| numbers(&times.iter().map(|at| (*at, 1.0)).collect::<Vec<_>>());
+        let all = |times: &[i64]| ["1", "2", "3"].map(|i| (labels("a", i), part(times)));
+        store.feed(all(&[10, 20]));
+        let id = store.find(&labels("a", "2"));
+        store.feed(all(&[30, 40]));
+        // Late and repeated samples are put where they belong.
+        store.feed([(labels("a", "3"), part(&[25, 30]))]);
+        store.forget(Timestamp::from_millis(20));
+        store.feed(all(&[50]));
+        assert_eq!(store.find(&labels("a", "2")), id);
+        check(
+            &store,
+            "a",
+            &expect![[r#"
+                {__name__="a", instance="1"} [(20, 1.0), (30, 1.0), (40, 1.0), (50, 1.0)]
+                {__name__="a", instance="2"} [(20, 1.0), (30, 1.0), (40, 1.0), (50, 1.0)]
+                {__name__="a", instance="3"} [(20, 1.0), (25, 1.0), (30, 1.0), (40, 1.0), (50, 1.0)]
+            "#]],
+        );
+        let clock = |instance: &str| match &store.series[&labels("a", instance)].times {
+            Times::Shared(clock, _) => Arc::as_ptr(clock).cast::<i64>(),
+            Times::Own(_) => std::ptr::null(),
+        };
+        assert_eq!(clock("1"), clock("2"));
+        assert!(!clock("1").is_null());
+        store.forget(Timestamp::from_millis(1000));
+        store.feed(all(&[60]));
+        assert_eq!(store.iter().map(|(_, s)| s.len()).sum::<usize>(), 3);
     }
 
     #[test]

@@ -94,6 +94,56 @@ impl SampleBuffer {
         self.starts.clear();
     }
 
+    /// The samples in order of time, one for each time: the last that came.
+    #[must_use]
+    pub fn in_order(self) -> Self {
+        if self.times.windows(2).all(|pair| pair[0] < pair[1]) {
+            return self;
+        }
+        let times = &self.times;
+        let mut order: Vec<usize> = (0..times.len()).collect();
+        order.sort_by_key(|&index| times[index]);
+        let mut kept: Vec<usize> = Vec::with_capacity(order.len());
+        for index in order {
+            match kept.last_mut() {
+                Some(last) if times[*last] == times[index] => *last = index,
+                _ => kept.push(index),
+            }
+        }
+        let pick = |column: &[i64]| {
+            kept.iter()
+                .filter_map(|&i| column.get(i).copied())
+                .collect()
+        };
+        Self {
+            times: pick(times),
+            values: kept.iter().map(|&i| self.values[i]).collect(),
+            histograms: kept
+                .iter()
+                .filter_map(|&i| self.histograms.get(i).cloned())
+                .collect(),
+            starts: pick(&self.starts),
+        }
+    }
+
+    /// Adds samples that come after or between those that are there; of two at the same time the new one
+    /// stays.
+    pub fn merge(&mut self, mut new: Self) {
+        if !self.histograms.is_empty() || !new.histograms.is_empty() {
+            self.histograms.resize(self.times.len(), None);
+            new.histograms.resize(new.times.len(), None);
+        }
+        if !self.starts.is_empty() || !new.starts.is_empty() {
+            self.starts.resize(self.times.len(), 0);
+            new.starts.resize(new.times.len(), 0);
+        }
+        self.times.append(&mut new.times);
+        self.values.append(&mut new.values);
+        self.histograms.append(&mut new.histograms);
+        self.starts.append(&mut new.starts);
+        *self = std::mem::take(self).in_order();
+    }
+
     /// The samples in it.
     pub fn as_samples(&self) -> Samples<'_> {
         Samples {
