@@ -2,11 +2,15 @@
 
 mod cli;
 mod daemon;
-    dead_code,
-    reason = "the commands that show pages come with this issue"
 #[expect(
+    dead_code,
+    reason = "the commands that replay and record come with this issue"
 )]
 mod history;
+#[expect(
+    dead_code,
+    reason = "the commands that show pages come with this issue"
+)]
 mod web;
 
 fn main() -> std::process::ExitCode {
