@@ -11,6 +11,7 @@ use super::cache::Cache;
 use super::client::{Client, Failed, plain};
 use super::plan::{Plan, Window, widest};
 use super::progress::Progress;
+use super::remote;
 use super::{Chunk, Error, Fetched, Options, Read, Told};
 
 /// Starts the thread. It waits with each chunk until somebody takes it, so that one at most is ahead.
@@ -42,10 +43,18 @@ pub(super) struct Fetcher {
     pub(super) cache: Cache,
     pub(super) told: Told,
     read: Read,
+    way: Way,
     selectors: Vec<Need>,
     start: Timestamp,
     end: Timestamp,
     progress: Progress,
+}
+
+/// How the datasource is asked at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Remote,
+    Api,
 }
 
 /// Why a request gave no samples.
@@ -66,18 +75,35 @@ impl From<Failed> for Refused {
 impl Fetcher {
     fn new(options: Options, client: Client) -> Self {
         let url = plain(&options.url);
-        Self {
+        let way = match options.read {
+            Read::Auto | Read::Remote => Way::Remote,
+            Read::Api => Way::Api,
+        };
+        let mut fetcher = Self {
             client,
             cache: Cache::new(options.cache, &url),
-            told: Told {
-                how: url,
-                ..Told::default()
-            },
+            told: Told::default(),
             read: options.read,
+            way,
             selectors: widest(options.selectors),
             start: options.start,
             end: options.end,
             progress: Progress::new(options.progress),
+        };
+        fetcher.go(way);
+        fetcher
+    }
+
+    /// From now on asks this way.
+    fn go(&mut self, way: Way) {
+        self.way = way;
+        let url = self.client.shown();
+        self.told.how = match way {
+            Way::Remote => format!("remote read of {url}"),
+            Way::Api => format!("query API of {url}"),
+        };
+        if way == Way::Api {
+            self.note(api::NOTE.to_owned());
         }
     }
 
@@ -140,6 +166,9 @@ impl Fetcher {
     }
 
     fn fetch(&mut self, asks: &[Ask<'_>], series: &mut Series) -> Result<(), Error> {
+        if self.way == Way::Remote {
+            return self.halving(asks, series);
+        }
         for ask in asks {
             self.halving(std::slice::from_ref(ask), series)?;
         }
@@ -148,10 +177,17 @@ impl Fetcher {
 
     /// Asks; what is too much at once is asked for in halves.
     fn halving(&mut self, asks: &[Ask<'_>], series: &mut Series) -> Result<(), Error> {
-        self.told.how = format!("query API of {}", self.client.shown());
-        self.note(api::NOTE.to_owned());
-        let answer = match api::ask(self, &asks[0]) {
+        let answer = match self.way {
+            Way::Remote => remote::ask(self, asks),
+            Way::Api => api::ask(self, &asks[0]),
+        };
+        let answer = match answer {
             Ok(answer) => answer,
+            Err(Refused::NotOffered(why)) if self.read == Read::Auto => {
+                self.note(format!("remote read is not offered: {why}"));
+                self.go(Way::Api);
+                return self.fetch(asks, series);
+            }
             Err(Refused::NotOffered(why)) => return Err(self.error(asks, &why)),
             Err(Refused::Failed(failed)) => {
                 let halves = |ask: &Ask<'_>| ask.window.halves().filter(|_| failed.less);

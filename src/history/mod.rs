@@ -10,6 +10,7 @@ mod client;
 mod fetch;
 mod plan;
 mod progress;
+mod remote;
 
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;

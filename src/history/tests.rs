@@ -48,6 +48,7 @@ fn request(stream: &mut std::net::TcpStream) -> (String, String) {
     let mut part = [0; 4096];
     loop {
         let length = stream.read(&mut part).expect("a request");
+        assert!(length > 0, "a request is cut");
         bytes.extend_from_slice(&part[..length]);
         let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") else {
             continue;
