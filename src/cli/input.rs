@@ -77,7 +77,7 @@ pub(crate) fn read(files: &[PathBuf], test: Option<&str>) -> Result<Fixture, Str
 }
 
 /// The text of a file, unpacked, and the name that it has then.
-fn text(file: &Path) -> Result<(String, String), String> {
+pub(super) fn text(file: &Path) -> Result<(String, String), String> {
     let mut name = file
         .file_name()
         .unwrap_or_default()

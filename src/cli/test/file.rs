@@ -13,7 +13,7 @@ use stentor_core::unittest::{self, Given, Test, TestFile};
 use stentor_lang::model::{Diagnostic, Level, SourceText, Timestamp};
 use stentor_lang::yaml::Spanned;
 
-use super::{Case, Exit, Findings, Options, Suite, config, golden};
+use super::{Case, Exit, Findings, Options, Suite, config, golden, samples};
 use crate::cli::files::{self, Unread};
 
 /// Runs the tests of a file.
@@ -79,9 +79,10 @@ pub(super) fn run(path: &Path, source: SourceText, options: &Options) -> Suite {
         let given = Given {
             groups: &rules.groups,
             production: production.as_ref(),
+            files: None,
             goldens: &goldens,
         };
-        run_all(&selected, &file, &given, options)
+        run_all(&selected, &file, folder, &given, options)
     };
     report(name, source, &file, rules, &selected, outcomes)
 }
@@ -97,6 +98,7 @@ struct Outcome {
 fn run_all(
     tests: &[(usize, &Test)],
     file: &TestFile,
+    folder: &Path,
     given: &Given<'_>,
     options: &Options,
 ) -> Vec<Outcome> {
@@ -106,7 +108,7 @@ fn run_all(
     if workers < 2 {
         return tests
             .iter()
-            .map(|test| run_one(*test, file, given, options))
+            .map(|test| run_one(*test, file, folder, given, options))
             .collect();
     }
     let outcomes: Vec<OnceLock<Outcome>> = tests.iter().map(|_| OnceLock::new()).collect();
@@ -116,7 +118,7 @@ fn run_all(
             let index = next.fetch_add(1, Ordering::Relaxed);
             tests.get(index).zip(outcomes.get(index))
         } {
-            let _ = outcome.set(run_one(*test, file, given, options));
+            let _ = outcome.set(run_one(*test, file, folder, given, options));
         }
     };
     std::thread::scope(|scope| {
@@ -133,9 +135,24 @@ fn run_all(
 fn run_one(
     (index, test): (usize, &Test),
     file: &TestFile,
+    folder: &Path,
     given: &Given<'_>,
     options: &Options,
 ) -> Outcome {
+    let files = match samples::read(folder, test, given.groups) {
+        Ok(files) => files,
+        Err(findings) => {
+            return Outcome {
+                findings,
+                log: String::new(),
+            };
+        }
+    };
+    let given = &Given {
+        groups: files.as_ref().map_or(given.groups, |files| &files.groups),
+        files: files.as_ref().map(|files| &files.store),
+        ..*given
+    };
     let run_options = unittest::Options {
         evaluation_interval: file.evaluation_interval,
         fuzzy_compare: file.fuzzy_compare,
@@ -152,8 +169,10 @@ fn run_one(
     } else {
         unittest::run(test, given, run_options, &mut ())
     };
+    let mut findings = files.map(|files| files.warnings).unwrap_or_default();
+    findings.extend(outcome.failures);
     Outcome {
-        findings: outcome.failures,
+        findings,
         log: debug.log,
     }
 }
@@ -294,13 +313,15 @@ fn report(
     let mut invalid = bad_rules && !selected.is_empty();
     for ((index, test), outcome) in selected.iter().zip(outcomes) {
         log.push_str(&outcome.log);
-        invalid |= !test.problems.is_empty();
+        let unread = |why: &Diagnostic| why.code == samples::CODE && why.level == Level::Error;
+        invalid |= !test.problems.is_empty() || outcome.findings.iter().any(unread);
         let failures = if bad_rules {
             vec![rule_errors.join("\n")]
         } else {
             outcome
                 .findings
                 .iter()
+                .filter(|why| why.level == Level::Error)
                 .map(|why| why.one_line(&source))
                 .collect()
         };

@@ -5,6 +5,7 @@ mod config;
 mod file;
 mod golden;
 mod junit;
+mod samples;
 mod script;
 
 use std::fmt::Write as _;

@@ -12,6 +12,7 @@ mod sections;
 use std::sync::Arc;
 
 use stentor_lang::model::{Diagnostic, Duration, LabelMap, Labels, Span, Timestamp};
+use stentor_lang::promql::memory::MemoryStore;
 use stentor_lang::promql::script::LoadedSeries;
 use stentor_lang::promql::{Expr, ParseOptions};
 use stentor_lang::yaml::Spanned;
@@ -55,6 +56,10 @@ pub struct Test {
     pub interval: Duration,
     /// The time of the first sample and of the first evaluation.
     pub start: Timestamp,
+    /// Whether the file says so; else the first sample of its files decides, if it has any.
+    pub start_given: bool,
+    /// Files of recorded samples, relative to the test file's folder.
+    pub input_files: Vec<InputFile>,
     /// Its series; of one given twice, the last.
     pub series: LabelMap<LoadedSeries>,
     /// `$externalLabels`
@@ -69,6 +74,15 @@ pub struct Test {
     pub sections: Sections,
     /// What is wrong with it: it cannot be run, and fails.
     pub problems: Vec<Diagnostic>,
+}
+
+/// A file of recorded samples.
+#[derive(Debug, Clone)]
+pub struct InputFile {
+    /// Relative to the test file's folder.
+    pub path: Spanned<String>,
+    /// What the file holds the results of, where it holds no samples as they were scraped.
+    pub expr: Option<Expr>,
 }
 
 /// Which alerts of a name fire at a time.
@@ -134,6 +148,20 @@ impl TestFile {
 }
 
 impl Test {
+    /// The same test with its start in recorded samples: the minute in which the first of them lies, if
+    /// the file does not name another.
+    fn starting_in(&self, samples: &MemoryStore) -> Self {
+        let mut test = self.clone();
+        let first = samples
+            .iter()
+            .filter_map(|(_, samples)| samples.times.first());
+        if let (Some(first), false) = (first.min(), self.start_given) {
+            let minute = Duration::from_mins(1).millis();
+            test.start = Timestamp::from_millis(first - first.rem_euclid(minute));
+        }
+        test
+    }
+
     /// Whether it holds assertions of promtool's.
     fn asserts_as_promtool(&self) -> bool {
         !self.alerts.is_empty() || !self.exprs.is_empty()

@@ -13,12 +13,13 @@ use stentor_lang::promql::script::{self, LoadedSeries};
 use stentor_lang::promql::{self, Expr, ParseOptions};
 use stentor_lang::yaml::{self, Fields, Node, Parsed, Scalar, Spanned};
 
-use super::{AlertTest, ExpectedAlert, ExpectedSample, ExprTest, Test, TestFile, sections};
+use super::{
+    AlertTest, ExpectedAlert, ExpectedSample, ExprTest, InputFile, Test, TestFile, sections,
+};
 
 const CODE: &str = "test/file";
 /// `evaluation_interval` where the file names none.
 const DEFAULT_INTERVAL: Duration = Duration::from_mins(1);
-const NOT_BUILT: &str = "it is an extension of Stentor that is not built yet";
 
 /// Reads a test file, or tells all that is wrong with its form.
 pub fn load(source: &SourceText, syntax: ParseOptions) -> Result<TestFile, Vec<Diagnostic>> {
@@ -123,10 +124,14 @@ impl Reader<'_> {
         let alerts = fields.list("alert_rule_test");
         let exprs = fields.list("promql_expr_test");
         let sections = sections::read(&mut fields);
-        fields.refuse("input_files", NOT_BUILT);
+        let files = fields.list("input_files");
         let head = fields.head();
         fields.finish();
         let mut problems = Vec::new();
+        let input_files = files
+            .iter()
+            .filter_map(|node| self.input_file(node, sink, &mut problems));
+        let input_files = input_files.collect();
         let series = self.series(series, interval, sink, &mut problems);
         let alerts = alerts
             .iter()
@@ -140,7 +145,9 @@ impl Reader<'_> {
             span: name.as_ref().map_or(head, |name| name.span),
             name: name.map(|name| name.value).unwrap_or_default(),
             interval,
-            start,
+            start: start.unwrap_or(Timestamp::EPOCH),
+            start_given: start.is_some(),
+            input_files,
             series,
             external_labels: Labels::from_pairs(external_labels),
             external_url: external_url.unwrap_or_default().into(),
@@ -148,6 +155,36 @@ impl Reader<'_> {
             sections,
             problems,
         })
+    }
+
+    /// A path, or `{expr, file}`: recorded results of an expression.
+    fn input_file(
+        &self,
+        node: &Node,
+        sink: &mut Vec<Diagnostic>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Option<InputFile> {
+        if let Node::Scalar(path) = node {
+            if path.is_null() || path.text().is_empty() {
+                let message = "an input file is named by its path";
+                sink.push(Diagnostic::error(CODE, path.span, message));
+                return None;
+            }
+            let path = Spanned {
+                value: path.text().to_owned(),
+                span: path.span,
+            };
+            return Some(InputFile { path, expr: None });
+        }
+        let mut fields = Fields::new(node, "the input file", sink)?;
+        let expr = fields.scalar("expr");
+        if expr.is_none() {
+            fields.missing("expr");
+        }
+        let path = fields.required_string("file");
+        fields.finish();
+        let expr = self.expression(expr?, problems);
+        Some(InputFile { path: path?, expr })
     }
 
     /// Reads the series of a test as the one `load` command that promtool makes of them: a line each,
@@ -404,18 +441,17 @@ fn distinct(names: Vec<Spanned<String>>, sink: &mut Vec<Diagnostic>) -> Vec<Stri
 }
 
 /// `start_timestamp`: seconds since the epoch, or RFC 3339.
-fn start(fields: &mut Fields<'_, '_>) -> Timestamp {
-    let Some(text) = fields.string("start_timestamp") else {
-        return Timestamp::EPOCH;
-    };
-    instant(&text.value).unwrap_or_else(|| {
+fn start(fields: &mut Fields<'_, '_>) -> Option<Timestamp> {
+    let text = fields.string("start_timestamp")?;
+    let start = instant(&text.value);
+    if start.is_none() {
         let message = format!(
             "field `start_timestamp` must be seconds since 1970 or such as `2026-01-31T12:00:00Z`, not `{}`",
             text.value
         );
         fields.error(CODE, text.span, message);
-        Timestamp::EPOCH
-    })
+    }
+    start
 }
 
 fn instant(text: &str) -> Option<Timestamp> {

@@ -41,6 +41,8 @@ pub struct Given<'a> {
     pub groups: &'a [Arc<RuleGroup>],
     /// What `config_file` says.
     pub production: Option<&'a Production>,
+    /// The samples of the test's own files.
+    pub files: Option<&'a MemoryStore>,
     /// The golden files that its tests name.
     pub goldens: &'a Goldens,
 }
@@ -74,13 +76,25 @@ pub fn run(
     if !test.problems.is_empty() {
         return Outcome::failed(test.problems.clone());
     }
+    let moved;
+    let test = match given.files {
+        Some(files) => {
+            moved = test.starting_in(files);
+            &moved
+        }
+        None => test,
+    };
     let mut outcome = Outcome::default();
     if test.sections.is_empty() || test.asserts_as_promtool() {
-        outcome.failures = promtool(test, given.groups, options, observer);
+        outcome.failures = promtool(test, given, options, observer);
     }
     if !test.sections.is_empty() {
         let until = test.sections.until.as_ref();
-        let own = match load(test, until.map(|until| test.start + until.value)) {
+        let own = match load(
+            test,
+            given.files,
+            until.map(|until| test.start + until.value),
+        ) {
             Ok(store) => sections::run(test, given, store, options, observer),
             Err(error) => Outcome::failed(vec![error]),
         };
@@ -93,17 +107,18 @@ pub fn run(
 /// promtool's assertions, on promtool's schedule.
 fn promtool(
     test: &Test,
-    groups: &[Arc<RuleGroup>],
+    given: &Given<'_>,
     options: Options,
     observer: &mut dyn Observer,
 ) -> Vec<Diagnostic> {
+    let groups = given.groups;
     let steps = test.duration().millis() / options.evaluation_interval.millis().max(1);
     if steps > MAX_STEPS {
         let message = format!("the test takes {steps} evaluations, more than {MAX_STEPS}");
         return vec![Diagnostic::error("test/limit", test.span, message)];
     }
     let end = test.start + options.evaluation_interval.times(steps);
-    let store = match load(test, Some(end)) {
+    let store = match load(test, given.files, Some(end)) {
         Ok(store) => store,
         Err(error) => return vec![error],
     };
@@ -154,7 +169,11 @@ fn run_options(test: &Test, options: Options, end: Timestamp) -> replay::Options
 }
 
 /// The series up to the last evaluation, where it is known: what comes later is never seen.
-fn load(test: &Test, end: Option<Timestamp>) -> Result<MemoryStore, Diagnostic> {
+fn load(
+    test: &Test,
+    files: Option<&MemoryStore>,
+    end: Option<Timestamp>,
+) -> Result<MemoryStore, Diagnostic> {
     let interval = test.interval.millis().max(1);
     let steps = end.map_or(u64::MAX, |end| {
         let steps = end.since(test.start).millis() / interval + 1;
@@ -170,7 +189,7 @@ fn load(test: &Test, end: Option<Timestamp>) -> Result<MemoryStore, Diagnostic> 
         );
         return Err(Diagnostic::error("test/limit", test.span, message));
     }
-    let mut store = MemoryStore::default();
+    let mut store = files.cloned().unwrap_or_default();
     for (labels, series) in &test.series {
         let LoadedSeries { values, starts, .. } = series;
         let samples = values.first_samples(test.start, test.interval, starts.as_ref(), steps);

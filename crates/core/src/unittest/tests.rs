@@ -64,6 +64,7 @@ fn run_file(text: &str) -> String {
         let given = Given {
             groups: &groups,
             production: None,
+            files: None,
             goldens: &Goldens::new(),
         };
         text += &shown(&source, &run(test, &given, options, &mut ()).failures);
@@ -204,7 +205,7 @@ group_eval_order: [a, b, a]
 config_file: stentor.yml
 tests:
 - start_timestamp: yesterday
-  input_files: []
+  input_files: [{exp: up, file: a.json}, '']
   alert_rule_test:
   - {eval_time: 1m, alertname: A, exp_alert: []}
   promql_expr_test:
@@ -220,7 +221,10 @@ tests:
             help: a duration needs a unit: `1s` or `1m`
             t.yml:4:26: group name `a` is repeated in `group_eval_order` [test/file]
             t.yml:7:20: field `start_timestamp` must be seconds since 1970 or such as `2026-01-31T12:00:00Z`, not `yesterday` [test/file]
-            t.yml:8:3: field `input_files` in the test is not supported: it is an extension of Stentor that is not built yet [yaml/unsupported]
+            t.yml:8:18: the input file has no field `expr` [yaml/missing]
+            t.yml:8:18: unknown field `exp` in the input file [yaml/unknown-field]
+            help: did you mean `expr`?
+            t.yml:8:42: an input file is named by its path [test/file]
             t.yml:10:35: unknown field `exp_alert` in the test of an alert [yaml/unknown-field]
             help: did you mean `exp_alerts`?
             t.yml:12:37: field `value` must be a number, not `1` [yaml/type]

@@ -150,11 +150,10 @@ fn notification(node: &Node, sink: &mut Vec<Diagnostic>) -> Option<ExpectedNotif
 
 fn detection(node: &Node, sink: &mut Vec<Diagnostic>) -> Option<ExpectedDetection> {
     let mut fields = Fields::new(node, "the expected detection", sink)?;
-    if fields.required("incident").is_none() {
-        fields.finish();
-        return None;
-    }
-    let incident = fields.duration("incident");
+    let incident = match fields.required("incident") {
+        Some(_) => fields.duration("incident"),
+        None => None,
+    };
     let until = fields.duration("until");
     let name = fields.string("name").map(|name| name.value);
     let alertname = fields.string("alertname");
