@@ -7,9 +7,12 @@ mod daemon;
     reason = "the commands that replay and record come with this issue"
 )]
 mod history;
-#[expect(
-    dead_code,
-    reason = "the commands that show pages come with this issue"
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "the commands that show pages come with this issue"
+    )
 )]
 mod web;
 

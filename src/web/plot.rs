@@ -247,7 +247,7 @@ impl Chart {
         let _ = write!(
             svg,
             "<g class=\"threshold\"><line x1=\"0\" x2=\"100%\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
-             <text x=\"100%\" dx=\"-6\" y=\"{label:.1}\">{} {}</text></g>",
+             <text x=\"6\" y=\"{label:.1}\">{} {}</text></g>",
             escape(op),
             words::number(value)
         );

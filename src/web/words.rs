@@ -84,7 +84,10 @@ pub(super) fn number(value: f64) -> String {
         _ if scaled >= 999.95 => 0,
         _ if scaled >= 99.995 => 1,
         _ if scaled >= 9.9995 => 2,
-        _ => 3,
+        _ if scaled >= 0.99995 => 3,
+        _ if scaled >= 0.1 => 4,
+        _ if scaled >= 0.01 => 5,
+        _ => 6,
     };
     let text = format!("{scaled:.decimals$}");
     let text = if text.contains('.') {
@@ -93,6 +96,17 @@ pub(super) fn number(value: f64) -> String {
         &text
     };
     format!("{sign}{text}{name}")
+}
+
+/// A number in a sentence: as [`number`], but in full below ten thousand.
+pub(super) fn reading(value: f64) -> String {
+    if value.fract() != 0.0 && (1e3..1e4).contains(&value.abs()) {
+        return reading(value.round());
+    }
+    if (1e3..1e4).contains(&value.abs()) {
+        return format!("{value:.0}").replace('-', "−");
+    }
+    number(value)
 }
 
 /// A count with a thin space between thousands: `12 900 000`.
@@ -155,6 +169,8 @@ mod tests {
             (-0.0, "0"),
             (0.45, "0.45"),
             (0.001, "0.001"),
+            (0.002_5, "0.0025"),
+            (0.012_345_6, "0.01235"),
             (0.000_25, "2.50e-4"),
             (999.96, "1 k"),
             (12.345_6, "12.35"),
@@ -169,6 +185,19 @@ mod tests {
             (f64::NEG_INFINITY, "−Inf"),
         ] {
             assert_eq!(number(value), text, "{value}");
+        }
+    }
+
+    #[test]
+    fn readings_are_in_full_below_ten_thousand() {
+        for (value, text) in [
+            (1_278.4, "1278"),
+            (-8_412.0, "−8412"),
+            (9_999.7, "10 k"),
+            (999.0, "999"),
+            (26_041_233.0, "26.04 M"),
+        ] {
+            assert_eq!(reading(value), text, "{value}");
         }
     }
 

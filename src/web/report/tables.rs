@@ -250,7 +250,7 @@ pub(super) fn lives(report: &Report, most: usize) -> Vec<Life> {
             lasted: words::span(
                 life.ended_at.unwrap_or(timeline.end) - life.fired_at.unwrap_or(life.active_at),
             ),
-            value: words::number(life.value),
+            value: words::reading(life.value),
             why: why(life, last),
         }
     };
