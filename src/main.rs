@@ -2,6 +2,8 @@
 
 mod cli;
 mod daemon;
+mod demo;
+mod query_api;
 #[expect(
     dead_code,
     reason = "the commands that replay and record come with this issue"

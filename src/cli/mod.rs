@@ -1,6 +1,7 @@
 //! The commands, one file each. A command returns an [`Exit`]; only `main` ends the process.
 
 mod check;
+mod demo;
 pub(crate) mod diagnostics;
 pub(crate) mod files;
 pub(crate) mod input;
@@ -10,6 +11,7 @@ mod ready;
 mod replay;
 mod run;
 mod series;
+mod signals;
 mod test;
 
 use std::process::ExitCode;
@@ -26,6 +28,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Shows all of it in one process: a simulated backend, its rules, who is paged, and a page that shows it
+    Demo(demo::Args),
     /// Checks rule files and configurations: every error with its place in the source
     Check(check::Args),
     /// Runs unit tests of rules, in promtool's files, and scripts of promqltest
@@ -62,6 +66,7 @@ impl From<Exit> for ExitCode {
 /// Reads the arguments and runs the command they name.
 pub(crate) fn main() -> ExitCode {
     let exit = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Query(args) => query::run(&args),

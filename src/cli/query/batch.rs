@@ -11,8 +11,9 @@ use stentor_lang::promql::eval::{Answer, Severity, Value};
 
 use super::input::Fixture;
 use super::when::When;
-use super::{Exit, Failure, Language, evaluate};
+use super::{Exit, Failure, evaluate};
 use crate::cli::files::{self, Unread};
+use crate::query_api::Language;
 
 /// What an expression cost and gave.
 #[derive(Debug, Default, Serialize)]

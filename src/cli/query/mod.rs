@@ -2,7 +2,6 @@
 //! server; and with `--listen` the server itself.
 
 mod batch;
-mod json;
 mod serve;
 mod table;
 mod when;
@@ -22,10 +21,8 @@ use super::diagnostics::{Findings, Output as Form, render, with_caret};
 use super::input::{self, Fixture};
 use super::moment::{self, Moment};
 use super::run::listen_address;
+use crate::query_api::{Language, STACK, json};
 use when::When;
-
-/// An expression may nest as deep as the parser lets it, and each level of it is some calls here.
-const STACK: usize = 64 * 1024 * 1024;
 
 /// The arguments of `stentor query`.
 #[derive(Debug, clap::Args)]
@@ -129,13 +126,6 @@ enum Output {
     Table,
     /// As Prometheus' API answers
     Json,
-}
-
-/// The language and the options of its evaluation.
-#[derive(Debug, Clone)]
-struct Language {
-    syntax: ParseOptions,
-    options: EvalOptions,
 }
 
 impl Engine {

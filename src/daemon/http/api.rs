@@ -22,16 +22,32 @@ type Params = Query<Vec<(String, String)>>;
 
 /// `GET /api/v1/rules`.
 pub(super) async fn rules(State(app): State<Arc<App>>, Query(params): Params) -> Response {
-    let filter = match Filter::read(&params) {
+    match app.look().await {
+        Some(snapshot) => rules_of(snapshot, &params).await,
+        None => stopping(),
+    }
+}
+
+/// The rules of a snapshot, as far as the parameters ask for them.
+pub(crate) async fn rules_of(snapshot: Snapshot, params: &[(String, String)]) -> Response {
+    let filter = match Filter::read(params) {
         Ok(filter) => filter,
         Err(error) => return bad_data(&error),
     };
-    answer(&app, move |snapshot| filter.apply(&snapshot)).await
+    answer(snapshot, move |snapshot| filter.apply(&snapshot)).await
 }
 
 /// `GET /api/v1/alerts`.
 pub(super) async fn alerts(State(app): State<Arc<App>>) -> Response {
-    answer(&app, |snapshot| {
+    match app.look().await {
+        Some(snapshot) => alerts_of(snapshot).await,
+        None => stopping(),
+    }
+}
+
+/// The alerts of a snapshot.
+pub(crate) async fn alerts_of(snapshot: Snapshot) -> Response {
+    answer(snapshot, |snapshot| {
         let rules = snapshot.groups.iter().flat_map(|group| &group.rules);
         let alerts = rules.flat_map(RuleView::alerts).map(Alert::new).collect();
         Ok(Alerts { alerts })
@@ -52,12 +68,9 @@ fn sorted(mut snapshot: Snapshot) -> Snapshot {
 
 /// Makes the answer on a thread that may take its time: there may be 100,000 alerts.
 async fn answer<T: serde::Serialize>(
-    app: &App,
+    snapshot: Snapshot,
     make: impl FnOnce(Snapshot) -> Result<T, String> + Send + 'static,
 ) -> Response {
-    let Some(snapshot) = app.look().await else {
-        return stopping();
-    };
     let body = tokio::task::spawn_blocking(move || {
         make(sorted(snapshot)).map(|data| {
             serde_json::to_vec(&Success {

@@ -25,6 +25,7 @@ use super::inbox::{Inbox, Letter};
 use super::metrics::Metrics;
 use super::reload::Reloader;
 
+pub(crate) use api::{alerts_of, rules_of};
 pub(crate) use guard::Guard;
 
 /// No request that is served here has a body worth more.
@@ -103,14 +104,16 @@ pub(crate) async fn harden(mut response: Response) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-        ),
         (header::CACHE_CONTROL, "no-store"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    // A page with a script of its own says more.
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+    let policy = HeaderValue::from_static(policy);
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(policy);
     response
 }
 

@@ -1,16 +1,15 @@
-//! Serves series by Prometheus' query API (`web/api/v1/api.go`), GET and POST, so that whatever reads
-//! a Prometheus reads a recorded incident. Nothing can be written, so any address may be listened on.
+//! Series in memory by Prometheus' query API (`web/api/v1/api.go`), GET and POST, so that whatever reads
+//! a Prometheus reads a recorded incident, or a simulated one. Nothing can be written.
 //!
-//! Two things differ: a query without `time` is evaluated at the last sample, as the present has none; and
-//! series, label names and values are those with samples between `start` and `end`, not in the blocks
-//! of a database around them.
+//! Two things differ: a query without `time` is evaluated at the present of the series, which for recorded
+//! ones is their last sample; and series, label names and values are those with samples between `start`
+//! and `end`, not in the blocks of a database around them.
 
 mod catalog;
+pub(crate) mod json;
 mod params;
 mod queries;
 
-use std::io::Write as _;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,15 +19,15 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use stentor_lang::model::Timestamp;
+use stentor_lang::promql::ParseOptions;
+use stentor_lang::promql::eval::EvalOptions;
+use stentor_lang::promql::memory::MemoryStore;
 use tokio::sync::Semaphore;
 use tower_http::limit::RequestBodyLimitLayer;
 
-use super::input::Fixture;
-use super::json::success;
-use super::{Exit, Failure, Language, STACK};
 use crate::daemon::harden;
+use json::success;
 use params::Params;
 
 /// A form is a query with its times. The limit is that of Go's form parser, and so of Prometheus.
@@ -40,14 +39,45 @@ const MAX_CONCURRENT: usize = 8;
 /// The longest that a request waits for its answer (`--query.timeout` of Prometheus).
 const QUERY_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// How long requests under way may take to end after a signal to stop.
-const DRAIN: Duration = Duration::from_secs(2);
+/// An expression may nest as deep as the parser lets it, and each level of it is some calls: what threads
+/// that evaluate need.
+pub(crate) const STACK: usize = 64 * 1024 * 1024;
+
+/// The language and the options of its evaluation.
+#[derive(Debug, Clone)]
+pub(crate) struct Language {
+    pub(crate) syntax: ParseOptions,
+    pub(crate) options: EvalOptions,
+}
+
+/// Series as they are at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Series {
+    pub(crate) store: Arc<MemoryStore>,
+    /// The present: when a query without a time is evaluated.
+    pub(crate) now: Timestamp,
+}
 
 /// What the handlers need.
-struct App {
-    fixture: Fixture,
+pub(crate) struct App {
+    /// Gives the present series.
+    series: Box<dyn Fn() -> Series + Send + Sync>,
     language: Language,
     places: Arc<Semaphore>,
+}
+
+impl App {
+    /// Asks for the series at each request.
+    pub(crate) fn new(
+        series: impl Fn() -> Series + Send + Sync + 'static,
+        language: Language,
+    ) -> Self {
+        Self {
+            series: Box::new(series),
+            language,
+            places: Arc::new(Semaphore::new(MAX_CONCURRENT)),
+        }
+    }
 }
 
 /// An error as the API tells it.
@@ -86,76 +116,8 @@ impl IntoResponse for Refusal {
 /// The body of an answer, or what it is refused for.
 type Answered = Result<String, Refusal>;
 
-/// Serves until a signal ends it.
-pub(super) fn run(
-    address: SocketAddr,
-    fixture: Fixture,
-    language: Language,
-) -> Result<(), Failure> {
-    let environment =
-        |what: &str, error: &dyn std::fmt::Display| (Exit::Environment, format!("{what}: {error}"));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_stack_size(STACK)
-        .enable_all()
-        .build()
-        .map_err(|error| environment("no threads can be started", &error))?;
-    let app = Arc::new(App {
-        fixture,
-        language,
-        places: Arc::new(Semaphore::new(MAX_CONCURRENT)),
-    });
-    let served = runtime.block_on(async move {
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|error| environment(&address.to_string(), &error))?;
-        let own = listener
-            .local_addr()
-            .map_err(|error| environment(&address.to_string(), &error))?;
-        let stop = stopped().map_err(|error| environment("signals", &error))?;
-        let _ = writeln!(
-            std::io::stderr(),
-            "serving {} series with {} samples at http://{own}",
-            app.fixture.store.len(),
-            app.fixture.samples
-        );
-        let (heard, hear) = tokio::sync::oneshot::channel();
-        let serving = axum::serve(listener, router(&app)).with_graceful_shutdown(async move {
-            stop.await;
-            let _ = heard.send(());
-        });
-        let late = async {
-            if hear.await.is_ok() {
-                tokio::time::sleep(DRAIN).await;
-            } else {
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            ended = std::future::IntoFuture::into_future(serving) => {
-                ended.map_err(|error| environment("the HTTP server ended", &error))
-            }
-            () = late => Ok(()),
-        }
-    });
-    // A query that still runs is not waited for.
-    runtime.shutdown_background();
-    served
-}
-
-/// Ends with the first signal to stop.
-fn stopped() -> std::io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
-}
-
-fn router(app: &Arc<App>) -> Router {
+/// The paths of the API.
+pub(crate) fn routes(app: &Arc<App>) -> Router {
     let both = |handler: fn(&App, &Params) -> Answered, app: &Arc<App>| {
         let app = Arc::clone(app);
         let handle = move |params: Params| async move { work(&app, params, handler).await };
@@ -171,7 +133,6 @@ fn router(app: &Arc<App>) -> Router {
         }
     };
     Router::new()
-        .route("/", get(page))
         .route("/api/v1/query", both(queries::instant, app))
         .route("/api/v1/query_range", both(queries::range, app))
         .route("/api/v1/series", both(catalog::series, app))
@@ -179,6 +140,12 @@ fn router(app: &Arc<App>) -> Router {
         .route("/api/v1/label/{name}/values", get(values))
         .route("/api/v1/metadata", get(metadata))
         .route("/api/v1/status/buildinfo", get(build_info))
+}
+
+/// What every server of the API needs besides: probes, an answer to unknown paths, limits and what browsers
+/// are told.
+pub(crate) fn complete(router: Router) -> Router {
+    router
         .route("/-/healthy", get(|| async { "Stentor is Healthy.\n" }))
         .route("/-/ready", get(|| async { "Stentor is Ready.\n" }))
         .fallback(|| async { (StatusCode::NOT_FOUND, "not found\n") })
@@ -237,11 +204,7 @@ fn json(status: StatusCode, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn page() -> &'static str {
-    "Recorded series, served by `stentor query --listen` with Prometheus' query API below /api/v1/.\n"
-}
-
-/// Fixtures do not tell what their metrics mean.
+/// Series do not tell what their metrics mean.
 async fn metadata() -> Response {
     json(StatusCode::OK, success("{}", &[], &[]))
 }

@@ -7,20 +7,21 @@ use stentor_lang::model::{Duration, SourceText};
 use stentor_lang::promql::eval::{self, Answer, EvalError, EvalOptions, Severity, Value};
 use stentor_lang::promql::{self, Expr, ValueType};
 
+use super::json::{query_data, success, warnings};
 use super::params::{Params, TRUNCATED, duration, parse_error};
 use super::{Answered, App, Refusal};
-use crate::cli::query::json::{query_data, success, warnings};
 
 /// The most steps of a range, so that nobody asks for more points than fit on a screen by mistake.
 const MAX_STEPS: i64 = 11_000;
 
 pub(super) fn instant(app: &App, params: &Params) -> Answered {
     let limit = params.limit()?;
-    let at = params.time("time", Some(app.fixture.last))?;
+    let series = (app.series)();
+    let at = params.time("time", Some(series.now))?;
     let options = options(app, params)?;
     let (text, expr) = expression(app, params)?;
     respond(params, limit, &text, || {
-        eval::instant(&expr, &app.fixture.store, at, &options)
+        eval::instant(&expr, &*series.store, at, &options)
     })
 }
 
@@ -56,8 +57,9 @@ pub(super) fn range(app: &App, params: &Params) -> Answered {
         );
         return Err(Refusal::invalid("query", why));
     }
+    let store = (app.series)().store;
     respond(params, limit, &text, || {
-        eval::range(&expr, &app.fixture.store, start, end, step, &options)
+        eval::range(&expr, &*store, start, end, step, &options)
     })
 }
 

@@ -18,14 +18,7 @@ const SCRIPT: &str = "load 1m
 fn check(handler: fn(&App, &Params) -> Answered, query: &str, expected: &Expect) {
     let mut store = MemoryStore::default();
     read(SCRIPT, Format::Script, &Options::default(), &mut store).expect("a script");
-    let app = App {
-        fixture: Fixture::new(store),
-        language: Language {
-            syntax: ParseOptions::default(),
-            options: EvalOptions::default(),
-        },
-        places: Arc::new(Semaphore::new(1)),
-    };
+    let app = app(store);
     let shown = match handler(&app, &Params::of(query)) {
         Ok(body) => {
             let _: serde_json::Value = serde_json::from_str(&body).expect("JSON");
@@ -258,15 +251,29 @@ fn series_and_labels() {
     );
 }
 
-fn empty_app() -> Arc<App> {
-    Arc::new(App {
-        fixture: Fixture::new(MemoryStore::default()),
-        language: Language {
-            syntax: ParseOptions::default(),
-            options: EvalOptions::default(),
-        },
+/// Over series whose present is their last sample, with room for one query.
+fn app(store: MemoryStore) -> App {
+    let last = store
+        .iter()
+        .filter_map(|(_, samples)| samples.times.last().copied());
+    let now = Timestamp::from_millis(last.max().unwrap_or_default());
+    let store = Arc::new(store);
+    let series = move || Series {
+        store: Arc::clone(&store),
+        now,
+    };
+    let language = Language {
+        syntax: ParseOptions::default(),
+        options: EvalOptions::default(),
+    };
+    App {
         places: Arc::new(Semaphore::new(1)),
-    })
+        ..App::new(series, language)
+    }
+}
+
+fn empty_app() -> Arc<App> {
+    Arc::new(app(MemoryStore::default()))
 }
 
 #[tokio::test]
@@ -284,9 +291,11 @@ async fn a_query_that_nobody_waits_for_gives_its_place_back() {
 async fn status_of_form(length: usize) -> String {
     use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
     let address = listener.local_addr().expect("its address");
-    let router = router(&empty_app());
+    let router = complete(routes(&empty_app()));
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
     let mut stream = tokio::net::TcpStream::connect(address).await.expect("it");
     let head = format!(

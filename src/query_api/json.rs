@@ -11,7 +11,7 @@ use stentor_lang::promql::eval::{Annotations, Answer, SampleValue, Severity, Val
 const MOST_ANNOTATIONS: usize = 10;
 
 /// The whole answer to a query.
-pub(super) fn answer(answer: &Answer, expr: &SourceText) -> String {
+pub(crate) fn answer(answer: &Answer, expr: &SourceText) -> String {
     let mut data = String::new();
     query_data(&mut data, &answer.value, None);
     success(
@@ -22,7 +22,7 @@ pub(super) fn answer(answer: &Answer, expr: &SourceText) -> String {
 }
 
 /// An answer around `data`, which is JSON already.
-pub(super) fn success(data: &str, warnings: &[String], infos: &[String]) -> String {
+pub(crate) fn success(data: &str, warnings: &[String], infos: &[String]) -> String {
     let mut out = String::with_capacity(data.len() + 64);
     out.push_str("{\"status\":\"success\",\"data\":");
     out.push_str(data);
@@ -37,7 +37,7 @@ pub(super) fn success(data: &str, warnings: &[String], infos: &[String]) -> Stri
 }
 
 /// The texts of the annotations of a kind; of many, how many more there are.
-pub(super) fn warnings(
+pub(crate) fn warnings(
     annotations: &Annotations,
     expr: &SourceText,
     severity: Severity,
@@ -60,7 +60,7 @@ pub(super) fn warnings(
 }
 
 /// `data` of an answer to a query; `stats` is JSON.
-pub(super) fn query_data(out: &mut String, value: &Value, stats: Option<&str>) {
+pub(crate) fn query_data(out: &mut String, value: &Value, stats: Option<&str>) {
     let kind = match value {
         Value::Scalar(_) => "scalar",
         Value::String(..) => "string",
@@ -115,7 +115,7 @@ pub(super) fn query_data(out: &mut String, value: &Value, stats: Option<&str>) {
 }
 
 /// A list of things.
-pub(super) fn list<T>(out: &mut String, items: &[T], mut write: impl FnMut(&mut String, &T)) {
+pub(crate) fn list<T>(out: &mut String, items: &[T], mut write: impl FnMut(&mut String, &T)) {
     out.push('[');
     for (index, item) in items.iter().enumerate() {
         if index > 0 {
@@ -127,7 +127,7 @@ pub(super) fn list<T>(out: &mut String, items: &[T], mut write: impl FnMut(&mut 
 }
 
 /// `{"job":"api"}`
-pub(super) fn labels(out: &mut String, labels: &Labels) {
+pub(crate) fn labels(out: &mut String, labels: &Labels) {
     out.push('{');
     for (index, (name, value)) in labels.iter().enumerate() {
         if index > 0 {
@@ -141,7 +141,7 @@ pub(super) fn labels(out: &mut String, labels: &Labels) {
 }
 
 /// A text in quotes.
-pub(super) fn text(out: &mut String, text: &str) {
+pub(crate) fn text(out: &mut String, text: &str) {
     let quoted = serde_json::to_string(text);
     out.push_str(&quoted.expect("invariant: a text can be written"));
 }

@@ -7,9 +7,9 @@ use stentor_lang::model::{Labels, Timestamp};
 use stentor_lang::promql::store::{SampleBuffer, SeriesStore as _};
 use stentor_lang::regex::LabelMatcher;
 
+use super::json::{self, list, success, text};
 use super::params::{ALWAYS, Params, TRUNCATED};
 use super::{Answered, App, Refusal};
-use crate::cli::query::json::{self, list, success, text};
 
 pub(super) fn series(app: &App, params: &Params) -> Answered {
     if params.first("match[]").is_empty() {
@@ -62,7 +62,7 @@ fn matching(
     sets: &[Vec<LabelMatcher>],
     (from, to): (Timestamp, Timestamp),
 ) -> BTreeSet<Labels> {
-    let store = &app.fixture.store;
+    let store = (app.series)().store;
     let all = [Vec::new()];
     let sets = if sets.is_empty() { &all[..] } else { sets };
     let selected = sets.iter().flat_map(|set| store.select(set, from, to));
