@@ -186,7 +186,7 @@ fn plots() -> Vec<Plot> {
         _ => Some(1.0 + noise(s) * 0.02 + 2.4 * (-((s - 1500) as f64) / 180.0).exp()),
     });
     let load = |n: usize| {
-        let n_i = n as i64;
+        let n_i = i64::try_from(n).unwrap_or(0);
         points(300, 2400, move |s| {
             if n == 3 && (1500..1620).contains(&s) {
                 return None;
@@ -239,6 +239,7 @@ fn plots() -> Vec<Plot> {
 }
 
 /// The report of that incident.
+#[expect(clippy::too_many_lines, reason = "a table of what happens")]
 pub(super) fn report() -> Report {
     use State::{Firing, Inactive, Pending};
     let (lost, odd) = (disconnect(), hostile());
@@ -367,6 +368,7 @@ pub(super) fn report() -> Report {
 }
 
 /// That incident while it goes on.
+#[expect(clippy::too_many_lines, reason = "a table of what is shown")]
 pub(super) fn page() -> Page {
     let (lost, odd) = (disconnect(), hostile());
     let told = |seconds, receiver: &str, service: &str| Told {

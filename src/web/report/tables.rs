@@ -339,9 +339,10 @@ pub(super) fn rules(report: &Report) -> Vec<Rule> {
             severity,
             hold: words::span(rule.rule.hold),
             fired: words::count(figures.fired),
-            firing_for: match figures.firing_for.is_zero() {
-                true => String::new(),
-                false => words::span(figures.firing_for),
+            firing_for: if figures.firing_for.is_zero() {
+                String::new()
+            } else {
+                words::span(figures.firing_for)
             },
             never_fired: words::count(figures.never_fired),
             expr: rule.rule.expr.text.to_string(),
