@@ -3,12 +3,8 @@
 mod cli;
 mod daemon;
 mod demo;
-mod query_api;
-#[expect(
-    dead_code,
-    reason = "the commands that replay and record come with this issue"
-)]
 mod history;
+mod query_api;
 #[cfg_attr(
     not(test),
     expect(

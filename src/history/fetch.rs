@@ -157,7 +157,10 @@ impl Fetcher {
                     },
                 }));
             }
-            asks.push(Ask { need, window: own });
+            // What is only read at fixed times is there already.
+            if need.before > -need.after {
+                asks.push(Ask { need, window: own });
+            }
         }
         let mut series = Series::default();
         let fetched = self.fetch(&asks, &mut series);

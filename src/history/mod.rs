@@ -23,10 +23,6 @@ use stentor_lang::promql::store::SampleBuffer;
 
 use crate::daemon::secrets::Inline;
 
-#[expect(
-    unused_imports,
-    reason = "the commands that replay and record come with this issue"
-)]
 pub(crate) use cache::default_folder;
 
 /// Samples of a stretch of time.

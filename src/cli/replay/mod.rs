@@ -2,6 +2,7 @@
 //! who would have been told what, when, and why.
 
 mod clock;
+mod live;
 mod setting;
 mod text;
 
@@ -26,8 +27,10 @@ pub(crate) struct Args {
     /// The series: OpenMetrics text (.om), Prometheus' text format with timestamps (.prom), saved
     /// answers of its query API (.json), a promqltest script (.test), a file of unit tests (.yml); any
     /// of them compressed (.gz). May be given several times
-    #[arg(long, short, value_name = "FILE", required = true)]
+    #[arg(long, short, value_name = "FILE", required_unless_present = "url")]
     input: Vec<PathBuf>,
+    #[command(flatten)]
+    live: live::Live,
     /// The test whose input series are read, where a file of unit tests holds several
     #[arg(long, value_name = "NAME")]
     test: Option<String>,
@@ -68,6 +71,9 @@ pub(crate) fn run(args: &Args) -> Exit {
 
 fn replay(args: &Args) -> Result<Exit, Failure> {
     let setting = Setting::load(&args.what).map_err(|why| (Exit::Usage, why))?;
+    if let Some(url) = &args.live.url {
+        return over_history(args, &setting, url);
+    }
     let fixture =
         input::read(&args.input, args.test.as_deref()).map_err(|why| (Exit::Usage, why))?;
     let of = |moment: Option<Moment>, otherwise| {
@@ -80,11 +86,41 @@ fn replay(args: &Args) -> Result<Exit, Failure> {
     }
     let clock = Clock::new(fixture.is_synthetic());
     let timeline = go(&setting, fixture.store, start, end);
+    tell(args, &timeline, &setting, clock)
+}
+
+/// The same over what a server has.
+fn over_history(args: &Args, setting: &Setting, url: &str) -> Result<Exit, Failure> {
+    let (Some(Moment::At(start)), Some(Moment::At(end))) = (args.start, args.end) else {
+        let why = "--datasource.url: expected --start and --end as times, not relative to samples";
+        return Err((Exit::Usage, why.to_owned()));
+    };
+    if end < start {
+        let why = format!("the end {end} is before the start {start}");
+        return Err((Exit::Usage, why));
+    }
+    let needs = live::needs_of(setting, start, end);
+    let source = args.live.open(url, &needs, start, end);
+    let source = source.map_err(|error| (Exit::Usage, error.to_string()))?;
+    let (timeline, told) = live::go(setting, source, &needs, start, end)
+        .map_err(|error| (Exit::Environment, error.to_string()))?;
+    for note in &told.notes {
+        let _ = writeln!(std::io::stderr(), "stentor: {}: {note}", told.how);
+    }
+    tell(args, &timeline, setting, Clock::new(false))
+}
+
+fn tell(
+    args: &Args,
+    timeline: &Timeline,
+    setting: &Setting,
+    clock: Clock,
+) -> Result<Exit, Failure> {
     let Output::Text = args.output;
     let color = args.output_file.is_none()
         && std::io::stdout().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let text = text::show(&timeline, &setting, clock, color);
+    let text = text::show(timeline, setting, clock, color);
     write(args, &text)?;
     Ok(Exit::Good)
 }
