@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use reqwest::Url;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, Url};
 use stentor_core::receiver::HttpConfig;
 
 use crate::daemon::client::endpoint;
@@ -62,9 +62,14 @@ impl Client {
         })
     }
 
+    /// Asks for a page and waits for it.
+    pub(super) fn get(&self, path: &str) -> Result<Reply, Failed> {
+        self.send(Method::GET, path, |request| request)
+    }
+
     /// Sends a form and waits for the answer.
     pub(super) fn form(&self, path: &str, form: &[(&str, &str)]) -> Result<Reply, Failed> {
-        self.send(path, |request| request.form(form))
+        self.send(Method::POST, path, |request| request.form(form))
     }
 
     /// Sends bytes and waits for the answer.
@@ -74,7 +79,9 @@ impl Client {
         headers: &HeaderMap,
         body: Vec<u8>,
     ) -> Result<Reply, Failed> {
-        self.send(path, |request| request.headers(headers.clone()).body(body))
+        self.send(Method::POST, path, |request| {
+            request.headers(headers.clone()).body(body)
+        })
     }
 
     /// The URL without secrets.
@@ -84,6 +91,7 @@ impl Client {
 
     fn send(
         &self,
+        method: Method,
         path: &str,
         with: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
     ) -> Result<Reply, Failed> {
@@ -99,7 +107,7 @@ impl Client {
             .map_err(failed)?;
         let headers = self.http.request_headers(&secrets);
         let headers = header_map(&headers.map_err(|error| failed(error.to_string()))?);
-        let mut request = with(client.post(url)).headers(headers.map_err(failed)?);
+        let mut request = with(client.request(method, url)).headers(headers.map_err(failed)?);
         if self.near {
             request = request.header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }

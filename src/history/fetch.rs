@@ -9,6 +9,7 @@ use stentor_lang::promql::store::SampleBuffer;
 use super::api;
 use super::cache::Cache;
 use super::client::{Client, Failed, plain};
+use super::external;
 use super::plan::{Plan, Window, widest};
 use super::progress::Progress;
 use super::remote;
@@ -30,6 +31,9 @@ pub(super) fn start(options: Options) -> Result<Receiver<Fetched>, Error> {
 /// Series by their labels.
 pub(super) type Series = LabelMap<SampleBuffer>;
 
+/// Series as they came.
+pub(super) type Answer = Vec<(Labels, SampleBuffer)>;
+
 /// A selector and a stretch of time.
 #[derive(Debug, Clone)]
 pub(super) struct Ask<'a> {
@@ -44,6 +48,8 @@ pub(super) struct Fetcher {
     pub(super) told: Told,
     read: Read,
     way: Way,
+    /// Labels that remote read adds; asked for with its first answer.
+    added: Option<Vec<(String, String)>>,
     selectors: Vec<Need>,
     start: Timestamp,
     end: Timestamp,
@@ -85,6 +91,7 @@ impl Fetcher {
             told: Told::default(),
             read: options.read,
             way,
+            added: None,
             selectors: widest(options.selectors),
             start: options.start,
             end: options.end,
@@ -181,7 +188,7 @@ impl Fetcher {
     /// Asks; what is too much at once is asked for in halves.
     fn halving(&mut self, asks: &[Ask<'_>], series: &mut Series) -> Result<(), Error> {
         let answer = match self.way {
-            Way::Remote => remote::ask(self, asks),
+            Way::Remote => remote::ask(self, asks).map(|series| self.own_labels(series)),
             Way::Api => api::ask(self, &asks[0]),
         };
         let answer = match answer {
@@ -212,6 +219,43 @@ impl Fetcher {
             join(series, labels, samples);
         }
         Ok(())
+    }
+
+    /// The series as rules see them: without the labels that remote read adds.
+    fn own_labels(&mut self, mut series: Answer) -> Answer {
+        let added = match self.added.take() {
+            Some(added) => added,
+            None => self.external_labels(),
+        };
+        if !added.is_empty() {
+            let names: Vec<&str> = added.iter().map(|(name, _)| &**name).collect();
+            self.note(format!(
+                "remote read adds the server's external labels, which were taken off: {}",
+                names.join(", ")
+            ));
+            for (labels, _) in &mut series {
+                *labels = external::without(labels, &added);
+            }
+        }
+        self.added = Some(added);
+        series
+    }
+
+    /// What was kept beside answers that were kept is asked for with the first one that is not.
+    fn external_labels(&mut self) -> Vec<(String, String)> {
+        const KEY: &str = "status/config";
+        let kept = if self.told.cached {
+            self.cache.get(KEY, &mut self.told)
+        } else {
+            None
+        };
+        let status = kept.or_else(|| {
+            let status = external::ask(&self.client)?;
+            self.cache.put(KEY, 0, &[&status], &mut self.told);
+            Some(status)
+        });
+        let labels = status.and_then(|status| external::read(&status));
+        labels.unwrap_or_default()
     }
 
     fn error(&self, asks: &[Ask<'_>], why: &str) -> Error {

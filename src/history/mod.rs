@@ -7,6 +7,7 @@
 mod api;
 mod cache;
 mod client;
+mod external;
 mod fetch;
 mod plan;
 mod progress;

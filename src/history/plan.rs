@@ -156,7 +156,7 @@ mod tests {
         while let Some((window, until)) = plan.next() {
             assert_eq!(until.millis() == i64::MAX, window.to == at(100).millis());
             ends.push(window.to / HOUR);
-            let samples = (window.to - window.after) / HOUR * 60_000;
+            let samples = (window.to - window.after) / 60;
             plan.held(window, usize::try_from(samples).expect("a number"));
         }
         assert_eq!(ends, [1, 24, 48, 72, 96, 100]);

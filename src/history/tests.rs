@@ -139,9 +139,17 @@ fn chunks_follow_each_other_in_time() {
         })
     });
     let shown = read(options(&url, &["a", r#"a{x="y"}"#], 30));
-    expect![[r#""#]].assert_eq(&shown);
+    expect![[r#"
+        until 3600000
+          {__name__="a"} [0, 3600000] [1.0, 2.0]
+        until 9223372036854775807
+          {__name__="a"} [3601000] [3.0]
+        query API of http://SERVER, 2 requests, notes ["the query API has no staleness markers: a series that ended counts as there until its last sample is older than the look-back"]"#]].assert_eq(&shown);
     let asked = asked.lock().expect("the log").join("\n");
-    expect![[r#""#]].assert_eq(&asked);
+    expect![[r#"
+        /api/v1/query query=a[3900001ms] time=3600.000
+        /api/v1/query query=a[104400000ms] time=108000.000"#]]
+    .assert_eq(&asked);
 }
 
 #[test]
@@ -159,21 +167,34 @@ fn fixtures_are_one_chunk() {
 #[test]
 fn errors_name_the_selector_and_the_range() {
     let error = |status, body: &str| (status, "text/plain", body.as_bytes().to_vec());
-    check(error(401, "who are you?"), &expect![[r#""#]]);
-    check(error(200, "<html>"), &expect![[r#""#]]);
+    check(
+        error(401, "who are you?"),
+        &expect![[r#"
+        error: http://SERVER: the samples of a from 1969-12-31T23:54:59.999Z to 1970-01-01T01:00:00Z: HTTP status 401: who are you?
+        history of http://SERVER, 0 requests, notes []"#]],
+    );
+    check(
+        error(200, "<html>"),
+        &expect![[r#"
+        error: http://SERVER: the samples of a from 1969-12-31T23:54:59.999Z to 1970-01-01T01:00:00Z: expected value at line 1 column 1
+        history of http://SERVER, 0 requests, notes []"#]],
+    );
     check(
         error(
             200,
             r#"{"status":"success","warnings":["a store is gone"],"data":{"resultType":"matrix","result":[]}}"#,
         ),
-        &expect![[r#""#]],
+        &expect![[r#"
+            error: http://SERVER: the samples of a from 1969-12-31T23:54:59.999Z to 1970-01-01T01:00:00Z: the answer is not whole: a store is gone
+            history of http://SERVER, 0 requests, notes []"#]],
     );
     let (url, _) = server(|_, _| matrix(""));
     let other = url.replace("http:", "ftp:");
     let refused = Source::live(options(&other, &["a"], 1))
         .err()
         .expect("an error");
-    expect![[r#""#]].assert_eq(&refused.to_string().replace(&other, "ftp://SERVER"));
+    expect!["the datasource ftp://SERVER: expected a URL that begins with http:// or https://"]
+        .assert_eq(&refused.to_string().replace(&other, "ftp://SERVER"));
 }
 
 #[test]
@@ -190,8 +211,15 @@ fn what_is_too_much_is_asked_for_in_halves() {
             matrix(r#"[0,"1"],[1800,"2"],[3600,"3"]"#)
         }
     });
-    expect![[r#""#]].assert_eq(&read(options(&url, &["a"], 1)));
-    expect![[r#""#]].assert_eq(&asked.lock().expect("the log").join("\n"));
+    expect![[r#"
+        until 9223372036854775807
+          {__name__="a"} [0, 1800000, 3600000] [1.0, 2.0, 3.0]
+        query API of http://SERVER, 3 requests, notes ["the query API has no staleness markers: a series that ended counts as there until its last sample is older than the look-back"]"#]].assert_eq(&read(options(&url, &["a"], 1)));
+    expect![[r#"
+        /api/v1/query query=a[3900001ms] time=3600.000
+        /api/v1/query query=a[1950000ms] time=1649.999
+        /api/v1/query query=a[1950001ms] time=3600.000"#]]
+    .assert_eq(&asked.lock().expect("the log").join("\n"));
 }
 
 #[test]
