@@ -4,6 +4,7 @@
 //! `promtool` is not at hand a test says SKIPPED and passes; in CI it fails. These are the only
 //! tests that wait for real time: they poll for what must come, and give it a bound.
 
+mod browser;
 mod crash;
 mod differential;
 mod disconnect;
