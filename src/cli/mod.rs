@@ -8,6 +8,7 @@ pub(crate) mod input;
 mod moment;
 mod query;
 mod ready;
+mod record;
 mod replay;
 mod run;
 mod series;
@@ -40,6 +41,8 @@ enum Command {
     Replay(Box<replay::Args>),
     /// Evaluates rules and notifies receivers until a signal ends it
     Run(Box<run::Args>),
+    /// Writes the samples that rules read over a time range into one file
+    Record(Box<record::Args>),
     /// Asks a running daemon whether it is ready
     Ready(ready::Args),
 }
@@ -72,6 +75,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Query(args) => query::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Record(args) => record::run(&args),
         Command::Ready(args) => ready::run(&args),
     };
     exit.into()

@@ -14,6 +14,7 @@ mod peers;
 mod process;
 mod prometheus;
 mod query;
+mod record;
 mod remote_write;
 mod rules_pack;
 mod scene;
