@@ -106,7 +106,7 @@ fn bounds(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
 /// The next of 1, 2, 5, 10, ... that is not below a distance.
 fn round_step(distance: f64) -> f64 {
     let power = 10_f64.powf(distance.log10().floor());
-    let steps = [1.0, 2.0, 2.5, 5.0].map(|step| step * power);
+    let steps = [1.0, 2.0, 5.0].map(|step| step * power);
     let fits = steps.into_iter().find(|step| *step >= distance * 0.999);
     fits.unwrap_or(10.0 * power)
 }
