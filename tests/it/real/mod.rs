@@ -8,6 +8,7 @@ mod browser;
 mod crash;
 mod differential;
 mod disconnect;
+mod history;
 mod http;
 mod parity;
 mod peers;
