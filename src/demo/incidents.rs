@@ -174,8 +174,8 @@ impl Incident {
                 format!("the authentication service in {place} is rolled back")
             }
             (Effect::Drain, true) => format!(
-                "planned work: {} gateways in {place} are drained, their users move to the others. \
-                 Nobody is to be paged",
+                "planned work: {} of the {gateways} gateways in {place} are drained, and their users move to \
+                 the others. Nobody is to be paged",
                 drained(gateways)
             ),
             (Effect::Drain, false) => {

@@ -52,8 +52,15 @@ impl Live {
 
     /// Goes on until it is stopped, or nobody listens any more.
     pub(crate) fn run(&self, tell: impl FnMut(Told) -> std::io::Result<()>) {
+        /// Tells it whatever ends the thread.
+        struct Ended<'a>(&'a Notify);
+        impl Drop for Ended<'_> {
+            fn drop(&mut self) {
+                self.0.notify_one();
+            }
+        }
+        let _ended = Ended(&self.ended);
         self.go_on(tell);
-        self.ended.notify_one();
     }
 
     /// Comes when [`run`](Self::run) has ended.

@@ -8,7 +8,7 @@ use super::*;
 /// A small fleet, so that hours pass in seconds. What happens to a share of it happens to as large a share.
 fn demo(seed: u64) -> Demo {
     let options = Options {
-        size: Size { gateways: 5, seed },
+        size: Size { gateways: 12, seed },
         start: Timestamp::parse("2026-05-01T12:00:00Z").expect("a time"),
         url: "http://127.0.0.1:9095".into(),
     };
@@ -77,6 +77,7 @@ fn the_first_incident_goes_from_pending_to_resolved_within_twenty_minutes() {
 fn a_whole_round_pages_for_each_incident_and_for_no_planned_work() {
     let kinds = [
         Kind::Now,
+        Kind::Cleared,
         Kind::Page,
         Kind::Closed,
         Kind::Slack,

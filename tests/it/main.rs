@@ -1,6 +1,7 @@
 //! The one integration test binary.
 
 mod cli;
+mod demo;
 mod fixtures;
 mod tidy;
 mod real;

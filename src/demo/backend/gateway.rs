@@ -65,7 +65,7 @@ const USUAL_ENDS: [f64; 5] = [0.80, 0.168, 0.03, 0.0015, 0.0005];
 /// A gateway's queue of messages that wait to be sent.
 const QUEUE: f64 = 100_000.0;
 /// What a process needs, and what a connection needs, in bytes.
-const MEMORY: (f64, f64) = (1.2e9, 24.0 * 1024.0);
+const MEMORY: (f64, f64) = (4e7, 24.0 * 1024.0);
 
 /// How a connection ended: an index into [`CODES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,7 +163,7 @@ impl Gateway {
         };
         let errors = (USUAL_ERRORS + errors) * (1.0 + 0.05 * noise(Stream::Errors));
         self.errors += (handled * errors).round();
-        let slow = if bad { 0.35 } else { weather.slow };
+        let slow = if bad { 0.12 } else { weather.slow };
         self.observe(delivered, slow * (1.0 + 0.05 * noise(Stream::Latency)));
         self.queue = (self.queue + weather.backlog * STEP.seconds()).clamp(0.0, QUEUE);
         if weather.backlog <= 0.0 {
