@@ -175,7 +175,7 @@ impl Terminal {
              \x20 page     {bold}{url}/{plain}\n\
              \x20 Grafana  add {url} as a Prometheus data source\n\
              \x20 Times are virtual. PagerDuty and Slack are played here: nothing leaves this process. \
-             End it with Ctrl-C.\n\n"
+             End it with Ctrl-C.\n"
         )?;
         out.flush()
     }

@@ -16,9 +16,9 @@ fn get(address: &str, path: &str) -> (String, String) {
 }
 
 #[test]
-fn it_shows_an_incident_and_answers_until_its_time_is_over() {
+fn it_shows_an_incident_and_answers_until_a_signal_ends_it() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_stentor"))
-        .args(["demo", "--for", "20s", "--speed", "120"])
+        .args(["demo", "--for", "5m", "--speed", "120"])
         .args(["--web.listen-address", "127.0.0.1:0"])
         .stdout(Stdio::piped())
         .spawn()
@@ -62,8 +62,22 @@ fn it_shows_an_incident_and_answers_until_its_time_is_over() {
     let page = page.expect("a page within the time");
     assert!(page.contains("realtime lost"), "{page}");
     assert!(lines.by_ref().any(|line| line.contains("PagerDuty closes")));
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", "TERM", &pid]).status();
+    assert!(sent.expect("kill can be run").success());
     lines.for_each(drop);
     assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn it_ends_when_its_time_is_over() {
+    let output = Command::new(env!("CARGO_BIN_EXE_stentor"))
+        .args(["demo", "--for", "1s", "--web.listen-address", "127.0.0.1:0"])
+        .output()
+        .expect("stentor can be started");
+    assert!(output.status.success());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("26 million connections"), "{said}");
 }
 
 #[test]
