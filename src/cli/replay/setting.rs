@@ -1,16 +1,21 @@
 //! What is replayed: the rules of one data source, and who is told.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use stentor_core::engine::DatasourceRules;
+use stentor_core::needs::Need;
 use stentor_core::notify::Routing;
+use stentor_core::receiver::HttpConfig;
 use stentor_core::replay::{Options, Schedule};
 use stentor_core::rulefile::RuleGroup;
-use stentor_lang::model::Timestamp;
+use stentor_lang::model::{Duration, Labels, Timestamp};
 use stentor_lang::promql::eval::EvalOptions;
 
+use crate::daemon::secrets::Inline;
 use crate::daemon::setup;
+use crate::history::{self, Source};
 
 /// The arguments that name rules and receivers.
 #[derive(Debug, clap::Args)]
@@ -31,12 +36,22 @@ pub(super) struct What {
         num_args = 1..
     )]
     rule_files: Vec<String>,
+    /// The server whose history is read, in place of the one that the configuration names
+    #[arg(long = "datasource.url", value_name = "URL", conflicts_with = "input")]
+    datasource_url: Option<String>,
     /// The data source whose rules are replayed, where the configuration has several
     #[arg(long, value_name = "NAME")]
     datasource: Option<String>,
     /// The URL under which people reach Stentor, for links in notifications
     #[arg(long = "web.external-url", value_name = "URL", default_value = "")]
     external_url: String,
+}
+
+impl What {
+    /// Whether a data source is named that could be asked.
+    pub(super) fn is_live(&self) -> bool {
+        self.config_file.is_some() || self.datasource_url.is_some()
+    }
 }
 
 /// Rules and receivers, ready to run.
@@ -46,6 +61,9 @@ pub(super) struct Setting {
     pub(super) routing: Option<Arc<Routing>>,
     rules: DatasourceRules,
     external_url: Arc<str>,
+    url: String,
+    http: HttpConfig,
+    inline: Inline,
 }
 
 impl Setting {
@@ -54,10 +72,43 @@ impl Setting {
         let files = match &what.config_file {
             Some(file) => setup::Files::Config(file.clone()),
             None => setup::Files::Rules {
-                url: None,
+                url: what.datasource_url.clone(),
                 rule_files: what.rule_files.clone(),
             },
         };
+        Self::read(what, files)
+    }
+
+    /// Reads the version to compare with: the same files below a folder, or the file or files that stand
+    /// for those of the arguments.
+    pub(super) fn load_old(what: &What, old: &[PathBuf]) -> Result<Self, String> {
+        let text = |path: &PathBuf| path.display().to_string();
+        let files = match (old, &what.config_file) {
+            ([folder], Some(file)) if folder.is_dir() => setup::Files::Config(folder.join(file)),
+            ([folder], None) if folder.is_dir() => setup::Files::Rules {
+                url: None,
+                rule_files: what
+                    .rule_files
+                    .iter()
+                    .map(|pattern| text(&folder.join(pattern)))
+                    .collect(),
+            },
+            ([file], Some(_)) => setup::Files::Config(file.clone()),
+            (_, Some(_)) => {
+                return Err(
+                    "--compare: expected one configuration, as --config.file names one, or a folder"
+                        .to_owned(),
+                );
+            }
+            (files, None) => setup::Files::Rules {
+                url: None,
+                rule_files: files.iter().map(text).collect(),
+            },
+        };
+        Self::read(what, files).map_err(|why| format!("--compare: {why}"))
+    }
+
+    fn read(what: &What, files: setup::Files) -> Result<Self, String> {
         let from = setup::From {
             files,
             external_url: what.external_url.clone(),
@@ -65,7 +116,8 @@ impl Setting {
             dry_run: true,
             allow_empty: true,
         };
-        let setup = setup::load(&from, None)?.setup;
+        let prepared = setup::load(&from, None)?;
+        let setup = prepared.setup;
         let rules = choose(setup.rules.datasources, what.datasource.as_deref())?;
         if rules.groups.iter().all(|group| group.rules.is_empty()) {
             let name = &rules.datasource.name;
@@ -77,12 +129,62 @@ impl Setting {
                 "datasource {name} has `dialect: opaque`: its expressions cannot be evaluated here"
             ));
         }
+        let mut clients = prepared.datasources.into_iter();
+        let client = clients.find(|client| client.name == rules.datasource.name);
+        let client = client.ok_or("the data source has no address")?;
+        // What the configuration says of its own server, such as a password, is not for another.
+        let (url, http) = match &what.datasource_url {
+            Some(url) => (url.clone(), HttpConfig::default()),
+            None => (client.url, client.http),
+        };
         Ok(Self {
+            url,
+            http,
+            inline: prepared.inline,
             groups: rules.groups.clone(),
             routing: Some(setup.routing).filter(|routing| !routing.receivers().is_empty()),
             rules,
             external_url: setup.external_url,
         })
+    }
+
+    /// A group's interval and query offset.
+    pub(super) fn times(&self, group: &RuleGroup) -> (Duration, Duration) {
+        (
+            group.interval.unwrap_or(self.rules.interval),
+            group.query_offset.unwrap_or(self.rules.query_offset),
+        )
+    }
+
+    /// The query offset of groups that name none.
+    pub(super) fn query_offset(&self) -> Duration {
+        self.rules.query_offset
+    }
+
+    /// What alerts get that do not have them.
+    pub(super) fn external_labels(&self) -> &Labels {
+        &self.rules.datasource.external_labels
+    }
+
+    /// Its data source's history of what `selectors` read.
+    pub(super) fn history(
+        &self,
+        selectors: Vec<Need>,
+        (start, end): (Timestamp, Timestamp),
+        live: &super::Live,
+    ) -> Result<Source, String> {
+        let options = history::Options {
+            url: self.url.clone(),
+            http: self.http.clone(),
+            inline: self.inline.clone(),
+            selectors,
+            start,
+            end,
+            read: live.read,
+            cache: live.cache(),
+            progress: std::io::stderr().is_terminal(),
+        };
+        Source::live(options).map_err(|error| error.to_string())
     }
 
     /// How they run between two instants.

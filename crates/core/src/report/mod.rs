@@ -1,9 +1,11 @@
 //! What a timeline means to a team: pages for each receiver, time to detect for each incident, and
 //! how each rule behaved. Figures only; how they look is the shell's.
 
+mod compare;
 mod incident;
 mod night;
 pub mod plot;
+mod reason;
 mod receivers;
 mod rules;
 
@@ -16,6 +18,7 @@ use crate::notify::Routing;
 use crate::receiver::IntegrationKey;
 use crate::timeline::{Episode, Timeline};
 
+pub use compare::{AlertChange, Change, Comparison, Page, PageChange, Side, compare};
 pub use incident::load as load_incidents;
 pub use night::Night;
 

@@ -7,7 +7,7 @@ use stentor_lang::model::{Duration, Labels, SourceText, Timestamp};
 
 use super::*;
 use crate::receiver::{Kind, NotifyReason, Status};
-use crate::rulefile::{self, LoadOptions, Rule};
+use crate::rulefile::{self, LoadOptions, Rule, RuleGroup};
 use crate::timeline::{Notification, State, TimelineRule, ToldAlert, Transition};
 
 fn minute(minutes: i64) -> Timestamp {
@@ -84,26 +84,39 @@ fn notifications(text: &str) -> Vec<Notification> {
         .collect()
 }
 
-fn report(changes: &str, told: &str, incidents: &str, options: Options) -> Report {
-    let text = "groups: [{name: g, rules: [{alert: A, expr: up}]}]";
-    let source = SourceText::new("rules.yml", text);
+const RULES: &str = "groups: [{name: g, rules: [{alert: A, expr: up}]}]";
+
+fn groups(rules: &str) -> Vec<Arc<RuleGroup>> {
+    let source = SourceText::new("rules.yml", rules);
     let file = rulefile::load(&source, &LoadOptions::default()).expect("good rules");
-    let Rule::Alerting(rule) = &file.groups[0].rules[0] else {
-        panic!("an alerting rule");
-    };
-    let timeline = Timeline {
-        start: minute(0),
-        end: minute(100),
-        rules: vec![TimelineRule {
+    file.groups.into_iter().map(Arc::new).collect()
+}
+
+/// The story of one version of rules.
+fn story(rules: &str, changes: &str, told: &str) -> Timeline {
+    let rules = groups(rules);
+    let alerting = rules.iter().flat_map(|group| &group.rules);
+    let alerting = alerting.filter_map(|rule| match rule {
+        Rule::Alerting(rule) => Some(TimelineRule {
             datasource: "main".into(),
             group: "g".into(),
             interval: Duration::from_mins(1),
             rule: Arc::clone(rule),
-        }],
+        }),
+        Rule::Recording(_) => None,
+    });
+    Timeline {
+        start: minute(0),
+        end: minute(100),
+        rules: alerting.collect(),
         transitions: transitions(changes),
         notifications: notifications(told),
         ..Timeline::default()
-    };
+    }
+}
+
+fn report(changes: &str, told: &str, incidents: &str, options: Options) -> Report {
+    let timeline = story(RULES, changes, told);
     let incidents = load_incidents(&SourceText::new("incidents.yml", incidents), minute(0));
     let incidents = incidents.expect("good incidents");
     Report::new(
@@ -339,4 +352,135 @@ fn files_of_incidents_are_read_or_refused_with_places() {
             "i.yml:3:4: the incident has no field `name`",
         ],
     );
+}
+
+/// What differs between two versions, a line for each change; pages that people get more, and no more.
+#[track_caller]
+fn compared(old: (&str, &str, &str), new: (&str, &str, &str), expected: &[&str]) -> (usize, usize) {
+    let report = |(rules, changes, told): (&str, &str, &str)| {
+        let timeline = story(rules, changes, told);
+        Report::new(
+            Data::default(),
+            timeline,
+            None,
+            Vec::new(),
+            Vec::new(),
+            Options::default(),
+        )
+    };
+    let (a, b) = (report(old), report(new));
+    let (of_a, of_b) = (groups(old.0), groups(new.0));
+    let side = |report, groups| Side {
+        report,
+        groups,
+        routing: None,
+    };
+    let found = compare(side(&a, &of_a), side(&b, &of_b));
+    let time = |at: Timestamp| at.millis() / 60_000;
+    let at = |page: &Option<Page>| match page {
+        Some(page) => format!("{} {}", time(page.at), page.integration.receiver),
+        None => "none".to_owned(),
+    };
+    let pages = found.pages.iter().map(|page| {
+        let (change, old, new) = (page.change.as_str(), at(&page.old), at(&page.new));
+        format!("page {change}: {old} -> {new}: {}", page.reason)
+    });
+    let at = |at: Option<Timestamp>| at.map_or("none".to_owned(), |at| time(at).to_string());
+    let alerts = found.alerts.iter().map(|alert| {
+        let (change, old, new) = (alert.change.as_str(), at(alert.old), at(alert.new));
+        format!("alert {change}: {old} -> {new}: {}", alert.reason)
+    });
+    let lines: Vec<String> = pages.chain(alerts).collect();
+    assert_eq!(lines, expected);
+    (found.added_pages(), found.removed_pages())
+}
+
+const SLOW: &str = "groups: [{name: g, rules: [{alert: A, expr: up, for: 5m}]}]";
+const NONE: &str = "groups: [{name: g, rules: [{alert: B, expr: up}]}]";
+const OTHER: &str = "groups: [{name: g, rules: [{alert: A, expr: up == 0}]}]";
+
+#[test]
+fn what_is_within_an_interval_is_the_same() {
+    let old = (RULES, "10 A firing\n20 A inactive", "10 oncall first A");
+    let pages = compared(old, old, &[]);
+    assert_eq!(pages, (0, 0));
+    let pages = compared(old, (RULES, "11 A firing", "11 oncall first A"), &[]);
+    assert_eq!(pages, (0, 0));
+}
+
+#[test]
+fn changes_have_their_reasons() {
+    let old = (RULES, "10 A firing\n20 A inactive", "10 oncall first A");
+    let pages = compared(
+        old,
+        (
+            SLOW,
+            "10 A pending\n15 A firing\n20 A inactive",
+            "15 oncall first A",
+        ),
+        &[
+            "page shifted: 10 oncall -> 15 oncall: `for` of A changed from 0s to 5m",
+            "alert shifted: 10 -> 15: `for` of A changed from 0s to 5m",
+        ],
+    );
+    assert_eq!(pages, (0, 0));
+    let pages = compared(
+        old,
+        (SLOW, "10 A pending\n14 A inactive", ""),
+        &[
+            "page removed: 10 oncall -> none: `for` of A changed from 0s to 5m; the new version had it pending from 1970-01-01T00:10:00Z to 1970-01-01T00:14:00Z",
+            "alert removed: 10 -> none: `for` of A changed from 0s to 5m; the new version had it pending from 1970-01-01T00:10:00Z to 1970-01-01T00:14:00Z",
+        ],
+    );
+    assert_eq!(pages, (0, 1));
+    let pages = compared(
+        (NONE, "", ""),
+        old,
+        &[
+            "page added: none -> 10 oncall: rule A is new; the old version has no such rule",
+            "alert added: none -> 10: rule A is new; the old version has no such rule",
+        ],
+    );
+    assert_eq!(pages, (1, 0));
+    let pages = compared(
+        old,
+        (OTHER, "", ""),
+        &[
+            "page removed: 10 oncall -> none: the expression of A changed: up == 0 was up; the new version had it inactive then",
+            "alert removed: 10 -> none: the expression of A changed: up == 0 was up; the new version had it inactive then",
+        ],
+    );
+    assert_eq!(pages, (0, 1));
+    let pages = compared(
+        old,
+        (RULES, "10 A firing\n20 A inactive", "10 chat first A"),
+        &["page re-routed: 10 oncall -> 10 chat: another rule or alert of its group changed"],
+    );
+    assert_eq!(pages, (0, 1));
+}
+
+#[test]
+fn each_page_is_the_closest_one() {
+    let pages = compared(
+        (
+            RULES,
+            "",
+            "10 oncall first A\n40 oncall first A\n70 oncall first A",
+        ),
+        (RULES, "", "40 oncall first A\n70 oncall first A"),
+        &[
+            "page removed: 10 oncall -> none: another rule or alert of its group changed; the new version had it inactive then",
+        ],
+    );
+    assert_eq!(pages, (0, 1));
+    // More than an hour apart they are two.
+    let pages = compared(
+        (RULES, "", "10 oncall first A"),
+        (RULES, "", "71 oncall first A"),
+        &[
+            "page removed: 10 oncall -> none: another rule or alert of its group changed; the new version had it inactive then",
+            "page added: none -> 71 oncall: another rule or alert of its group changed; the old version had it inactive then",
+        ],
+    );
+    assert_eq!(pages, (1, 1));
 }
