@@ -5,13 +5,6 @@ mod daemon;
 mod demo;
 mod history;
 mod query_api;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the commands that show pages come with this issue"
-    )
-)]
 mod web;
 
 fn main() -> std::process::ExitCode {

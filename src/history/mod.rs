@@ -1,6 +1,6 @@
-//! Where a replay or a record gets raw samples from: fixtures, or the history of a live datasource.
+//! Where a replay or a record gets raw samples from that are in no file: the history of a live datasource.
 //!
-//! A [`Source`] hands out chunks in order of time. Those of a datasource are fetched on a thread of
+//! A [`Source`] hands out chunks in order of time. They are fetched on a thread of
 //! their own, one ahead of the one that is in use, and kept on disk for the next time. Nothing is
 //! evaluated here, and no sample is made up: what the datasource does not say is an error or a note.
 
@@ -19,7 +19,6 @@ use std::sync::mpsc::Receiver;
 use stentor_core::needs::Need;
 use stentor_core::receiver::HttpConfig;
 use stentor_lang::model::{Labels, Timestamp};
-use stentor_lang::promql::memory::MemoryStore;
 use stentor_lang::promql::store::SampleBuffer;
 
 use crate::daemon::secrets::Inline;
@@ -92,33 +91,15 @@ pub(crate) struct Options {
 
 /// Samples in order of time.
 pub(crate) struct Source {
-    from: From,
-    told: Told,
-}
-
-enum From {
-    /// All samples, until they are handed out.
-    Fixtures(Option<Box<MemoryStore>>),
     /// What the thread that fetches sends; `None` once it has ended.
-    Live(Option<Receiver<Fetched>>),
+    chunks: Option<Receiver<Fetched>>,
+    told: Told,
 }
 
 /// A chunk with what is known by then, or an error, which is the last that comes.
 type Fetched = Result<(Chunk, Told), Error>;
 
 impl Source {
-    /// Series that were read from files: one chunk.
-    pub(crate) fn fixtures(store: MemoryStore, how: String) -> Self {
-        let told = Told {
-            how,
-            ..Told::default()
-        };
-        Self {
-            from: From::Fixtures(Some(Box::new(store))),
-            told,
-        }
-    }
-
     /// The history of a datasource. Fetching begins at once.
     pub(crate) fn live(options: Options) -> Result<Self, Error> {
         let told = Told {
@@ -127,7 +108,7 @@ impl Source {
         };
         let chunks = fetch::start(options)?;
         Ok(Self {
-            from: From::Live(Some(chunks)),
+            chunks: Some(chunks),
             told,
         })
     }
@@ -143,14 +124,7 @@ impl Iterator for Source {
 
     /// The next samples. After an error there are none.
     fn next(&mut self) -> Option<Self::Item> {
-        let chunks = match &mut self.from {
-            From::Fixtures(store) => {
-                let series = store.take()?.into_series().collect();
-                let until = Timestamp::from_millis(i64::MAX);
-                return Some(Ok(Chunk { until, series }));
-            }
-            From::Live(chunks) => chunks,
-        };
+        let chunks = &mut self.chunks;
         match chunks.as_ref()?.recv() {
             Ok(Ok((chunk, told))) => {
                 self.told = told;

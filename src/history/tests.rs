@@ -153,18 +153,6 @@ fn chunks_follow_each_other_in_time() {
 }
 
 #[test]
-fn fixtures_are_one_chunk() {
-    let mut store = MemoryStore::default();
-    let labels = Labels::from_pairs([("__name__", "a")]);
-    store.push(&labels, Timestamp::from_millis(5), 1.0);
-    let mut source = Source::fixtures(store, "a.om".to_owned());
-    let chunk = source.next().expect("a chunk").expect("samples");
-    assert_eq!(chunk.series.len(), 1);
-    assert!(source.next().is_none());
-    assert_eq!(source.told().how, "a.om");
-}
-
-#[test]
 fn errors_name_the_selector_and_the_range() {
     let error = |status, body: &str| (status, "text/plain", body.as_bytes().to_vec());
     check(

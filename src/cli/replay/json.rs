@@ -53,6 +53,7 @@ struct JsonReceiver {
 #[derive(Serialize)]
 struct JsonRule<'a> {
     alert: &'a str,
+    severity: Option<&'a str>,
     group: &'a str,
     file: &'a str,
     fired: usize,
@@ -177,6 +178,7 @@ fn rules(report: &Report) -> Vec<JsonRule<'_>> {
     let all = report.timeline.rules.iter().zip(&report.rules);
     all.map(|(rule, found)| JsonRule {
         alert: &rule.rule.alert,
+        severity: rule.severity(),
         group: &rule.group,
         file: &rule.rule.place.file,
         fired: found.fired,

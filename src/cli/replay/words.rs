@@ -83,6 +83,7 @@ pub(super) fn rules(report: &Report) -> Table {
     let row = |(rule, found): (&stentor_core::timeline::TimelineRule, &RuleFigures)| {
         vec![
             rule.rule.alert.to_string(),
+            rule.severity().unwrap_or("-").to_owned(),
             rule.group.to_string(),
             found.fired.to_string(),
             span(found.firing_for),
@@ -94,6 +95,7 @@ pub(super) fn rules(report: &Report) -> Table {
     Table {
         head: vec![
             "rule",
+            "severity",
             "group",
             "fired",
             "firing for",
