@@ -81,7 +81,7 @@ pub(crate) struct Told {
 pub(crate) struct Ended {
     pub(crate) labels: Labels,
     pub(crate) fired_at: Timestamp,
-    pub(crate) ended_at: Timestamp,
+    pub(crate) at: Timestamp,
 }
 
 /// See the module.
@@ -234,7 +234,7 @@ impl Observer for Desk {
                 self.book.ended.push_front(Ended {
                     labels: labels.clone(),
                     fired_at,
-                    ended_at: *at,
+                    at: *at,
                 });
                 self.book.ended.truncate(MOST_ENDED);
                 let fired_for = *at - fired_at;

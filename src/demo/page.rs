@@ -266,7 +266,7 @@ fn bands(view: &View, seen: &AlertView, fired_at: Option<Timestamp>) -> Vec<Band
         .iter()
         .filter(|ended| ended.labels == seen.labels);
     let mut bands: Vec<Band> = ended
-        .map(|ended| band(State::Firing, ended.fired_at, ended.ended_at))
+        .map(|ended| band(State::Firing, ended.fired_at, ended.at))
         .collect();
     bands.push(band(
         State::Pending,
@@ -395,7 +395,7 @@ fn resolved(view: &View) -> Vec<Resolved> {
             severity: ended.labels.get("severity").to_owned(),
             labels: ended.labels.clone(),
             fired_at: Some(ended.fired_at),
-            ended_at: ended.ended_at,
+            ended_at: ended.at,
         })
         .collect()
 }

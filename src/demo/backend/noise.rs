@@ -57,9 +57,11 @@ fn mix(state: u64) -> u64 {
 
 /// From 0 to 1.
 fn uniform(bits: u64) -> f64 {
+    /// 2^53: below it every whole number is exact.
+    const WHOLE: f64 = 9_007_199_254_740_992.0;
     #[expect(clippy::cast_precision_loss, reason = "53 bits are exact")]
     let value = (bits >> 11) as f64;
-    value / (1_u64 << 53) as f64
+    value / WHOLE
 }
 
 #[cfg(test)]
