@@ -15,7 +15,7 @@ use stentor_core::receiver::HttpConfig;
 use stentor_lang::model::{Duration, Timestamp};
 
 use super::Exit;
-use super::moment::Moment;
+use super::moment::{self, Moment};
 use crate::daemon::secrets::Inline;
 use crate::daemon::setup;
 use crate::history::{Options as SourceOptions, Read, Source};
@@ -63,24 +63,16 @@ pub(crate) struct Args {
     /// given several times
     #[arg(long, value_name = "LABEL", value_parser = rename::label)]
     rename: Vec<String>,
-    /// How the data source is asked
-    #[arg(long, value_enum, default_value = "auto")]
+    /// How a data source is asked for its history
+    #[arg(long = "datasource.read", value_enum, default_value = "auto")]
     read: Read,
     /// How old a sample may be to count as the current one
-    #[arg(long = "query.lookback-delta", value_name = "DURATION", default_value = "5m", value_parser = lookback)]
+    #[arg(long = "query.lookback-delta", value_name = "DURATION", default_value = "5m", value_parser = moment::step)]
     lookback: Duration,
 }
 
 /// An exit code and the reason that is still to be told.
 type Failure = (Exit, String);
-
-fn lookback(text: &str) -> Result<Duration, String> {
-    let lookback = Duration::parse(text)?;
-    if lookback.is_zero() {
-        return Err("expected more than nothing".to_owned());
-    }
-    Ok(lookback)
-}
 
 /// Records what the arguments say.
 pub(crate) fn run(args: &Args) -> Exit {

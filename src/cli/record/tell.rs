@@ -54,7 +54,8 @@ impl Recorded<'_> {
             0 if by_remote_read(self.told) => {
                 format!("{how}: it tells staleness markers, and there was none")
             }
-            0 => format!("{how}: it tells no staleness markers, so series end by the look-back"),
+            // A note says what that means.
+            0 => how.clone(),
             markers => {
                 let markers = count(markers, "staleness marker", "staleness markers");
                 format!("{how}, with {markers}")

@@ -32,8 +32,8 @@ use runs::Outcome;
 use seen::Seen;
 use setting::Setting;
 
-/// How old a sample may be to count as the current one.
-const LOOKBACK: Duration = Duration::from_mins(5);
+/// So much later than the first read the first sample may be, and nothing is missing.
+const LATE: Duration = Duration::from_mins(5);
 
 /// The arguments of `stentor replay`.
 #[derive(Debug, clap::Args)]

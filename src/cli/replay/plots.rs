@@ -26,6 +26,7 @@ const MOST_WINDOWS: usize = 10;
 /// The plots of a run, made part by part while its samples are there.
 pub(super) struct Plots {
     rules: Vec<Measure>,
+    eval: EvalOptions,
 }
 
 /// What is drawn of a rule.
@@ -53,6 +54,7 @@ impl Plots {
         };
         Self {
             rules: setting.groups.iter().flat_map(of).collect(),
+            eval: setting.eval(),
         }
     }
 
@@ -62,7 +64,8 @@ impl Plots {
         for (index, measure) in self.rules.iter_mut().enumerate() {
             let of_rule: Vec<&Episode> = episodes.iter().filter(|e| e.rule == index).collect();
             for (start, end) in windows(&of_rule, to) {
-                measure.draw(index, run, &of_rule, start.max(from), end.min(to));
+                let window = (start.max(from), end.min(to));
+                measure.draw(index, run, &of_rule, window, &self.eval);
             }
         }
     }
@@ -101,8 +104,8 @@ impl Measure {
         rule: usize,
         run: &Run,
         episodes: &[&Episode],
-        start: Timestamp,
-        end: Timestamp,
+        (start, end): (Timestamp, Timestamp),
+        options: &EvalOptions,
     ) {
         let drawn = self.done.last().map(|last| last.end);
         let start = drawn.map_or(start, |drawn| start.max(drawn));
@@ -117,14 +120,13 @@ impl Measure {
         let wanted = end.since(start).millis() / MOST_POINTS;
         let step = interval.times(wanted / interval.millis().max(1) + 1);
         let first = self.slots.after(start - Duration::from_millis(1));
-        let options = EvalOptions::default();
         let answer = eval::range(
             expr,
             run.store(),
             first - self.offset,
             end - self.offset,
             step,
-            &options,
+            options,
         );
         let Ok(Value::Matrix(series)) = answer.map(|answer| answer.value) else {
             return;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stentor_core::needs::{self, Needs, needs};
+use stentor_core::needs::{Needs, needs};
 use stentor_core::replay::Run;
 use stentor_core::report::Plot;
 use stentor_core::timeline::{Bodies, Recorder, Timeline};
@@ -34,11 +34,7 @@ struct Version {
 pub(super) fn needs_of(settings: &[&Setting]) -> Needs {
     let mut all = Needs::default();
     for setting in settings {
-        let options = needs::Options {
-            query_offset: setting.query_offset(),
-            ..needs::Options::default()
-        };
-        let of = needs(&setting.groups, &options);
+        let of = needs(&setting.groups, &setting.reading());
         for need in of.selectors {
             if !all.selectors.contains(&need) {
                 all.selectors.push(need);

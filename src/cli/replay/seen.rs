@@ -83,7 +83,7 @@ impl Seen {
         let mut notes = self.missing(start, end, clock);
         let late = self.selectors.iter().filter_map(|(need, _, first)| {
             let (from, _) = reach(need, start, end);
-            let late = (*first)?.since(start.min(from + super::LOOKBACK));
+            let late = (*first)?.since(start.min(from + super::LATE));
             (late > stentor_lang::model::Duration::ZERO).then_some((need, (*first)?, from))
         });
         let lines = late.map(|(need, first, from)| {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use stentor_core::engine::DatasourceRules;
-use stentor_core::needs::Need;
+use stentor_core::needs::{self, Need};
 use stentor_core::notify::Routing;
 use stentor_core::receiver::HttpConfig;
 use stentor_core::replay::{Options, Schedule};
@@ -13,6 +13,7 @@ use stentor_core::rulefile::RuleGroup;
 use stentor_lang::model::{Duration, Labels, Timestamp};
 use stentor_lang::promql::eval::EvalOptions;
 
+use crate::cli::moment;
 use crate::daemon::secrets::Inline;
 use crate::daemon::setup;
 use crate::history::{self, Source};
@@ -45,6 +46,9 @@ pub(super) struct What {
     /// The URL under which people reach Stentor, for links in notifications
     #[arg(long = "web.external-url", value_name = "URL", default_value = "")]
     external_url: String,
+    /// How old a sample may be to count as the current one
+    #[arg(long = "query.lookback-delta", value_name = "DURATION", default_value = "5m", value_parser = moment::step)]
+    lookback: Duration,
 }
 
 impl What {
@@ -60,6 +64,7 @@ pub(super) struct Setting {
     /// Who is told; `None` where nobody is.
     pub(super) routing: Option<Arc<Routing>>,
     rules: DatasourceRules,
+    lookback: Duration,
     external_url: Arc<str>,
     url: String,
     http: HttpConfig,
@@ -144,6 +149,7 @@ impl Setting {
             groups: rules.groups.clone(),
             routing: Some(setup.routing).filter(|routing| !routing.receivers().is_empty()),
             rules,
+            lookback: what.lookback,
             external_url: setup.external_url,
         })
     }
@@ -156,9 +162,20 @@ impl Setting {
         )
     }
 
-    /// The query offset of groups that name none.
-    pub(super) fn query_offset(&self) -> Duration {
-        self.rules.query_offset
+    /// What the rules need to be known of to say what they read.
+    pub(super) fn reading(&self) -> needs::Options {
+        needs::Options {
+            query_offset: self.rules.query_offset,
+            lookback: self.lookback,
+        }
+    }
+
+    /// How expressions are evaluated.
+    pub(super) fn eval(&self) -> EvalOptions {
+        EvalOptions {
+            lookback: self.lookback,
+            ..EvalOptions::default()
+        }
     }
 
     /// What alerts get that do not have them.
@@ -196,7 +213,7 @@ impl Setting {
             query_offset: self.rules.query_offset,
             datasource: Arc::clone(&self.rules.datasource),
             external_url: Arc::clone(&self.external_url),
-            eval: EvalOptions::default(),
+            eval: self.eval(),
             routing: self.routing.clone(),
             end: Some(end),
         }

@@ -31,7 +31,7 @@ fn samples(begin: i64) -> Vec<Sample> {
     all
 }
 
-/// The lines of a replay of these minutes that tell of an instance.
+/// The lines of a replay of these minutes that tell of an instance, and all that it tells.
 fn replay(port: u16, folder: &Path, begin: i64, more: &[&str]) -> (Vec<String>, String) {
     let seconds = |millis: i64| (millis / 1000).to_string();
     let output = Command::new(env!("CARGO_BIN_EXE_stentor"))
@@ -48,9 +48,9 @@ fn replay(port: u16, folder: &Path, begin: i64, more: &[&str]) -> (Vec<String>, 
         .expect("stentor runs");
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{stderr}");
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let lines = text.lines().filter(|line| line.contains("instance="));
-    (lines.map(str::to_owned).collect(), stderr)
+    (lines.map(str::to_owned).collect(), text)
 }
 
 #[test]
@@ -66,10 +66,15 @@ fn history_of_a_real_prometheus() {
     let run = |port: u16, more: &[&str]| replay(port, folder.path(), begin, more);
     let port = prometheus.port;
 
-    let (remote, notes) = run(port, &["--read", "remote", "--no-cache"]);
-    assert_eq!(notes, "");
-    let (api, notes) = run(port, &["--read", "api", "--no-cache"]);
-    assert!(notes.contains("no staleness markers"), "{notes}");
+    let (remote, text) = run(port, &["--datasource.read", "remote", "--no-cache"]);
+    assert!(
+        text.contains(": remote read of http://127.0.0.1:"),
+        "{text}"
+    );
+    assert!(!text.contains("staleness markers"), "{text}");
+    let (api, text) = run(port, &["--datasource.read", "api", "--no-cache"]);
+    assert!(text.contains(": query API of http://127.0.0.1:"), "{text}");
+    assert!(text.contains("no staleness markers"), "{text}");
     // Both fire and are resolved; the API knows the end of one only when the look-back is over.
     assert_eq!((remote.len(), api.len()), (4, 4), "{remote:#?}{api:#?}");
     let of = |lines: &[String], instance: &str| {

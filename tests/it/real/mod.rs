@@ -18,6 +18,7 @@ mod query;
 mod record;
 mod remote_write;
 mod rules_pack;
+mod same;
 mod scene;
 mod sink;
 mod stentor;

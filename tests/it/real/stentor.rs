@@ -1,6 +1,6 @@
 //! The `stentor` program in a folder of its own, which it finds again after `kill -9`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -48,6 +48,11 @@ impl Stentor {
             let ready = http::get(self.port, "/-/ready").ok()?;
             (ready.status == 200).then_some(())
         });
+    }
+
+    /// The folder with its files.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(super) fn log(&self) -> PathBuf {
