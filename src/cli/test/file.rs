@@ -6,29 +6,60 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use stentor_core::engine::Event;
+use stentor_core::engine::{Deliver, Event};
+use stentor_core::notify::Routing;
+use stentor_core::receiver;
 use stentor_core::replay::Observer;
 use stentor_core::rulefile::{self, Dialect, LoadOptions, RuleGroup};
-use stentor_core::unittest::{self, Given, Test, TestFile};
+use stentor_core::unittest::{self, Given, Production, Seen, Test, TestFile, Update, Watch};
 use stentor_lang::model::{Diagnostic, Level, SourceText, Timestamp};
 use stentor_lang::yaml::Spanned;
 
+use super::coverage::OfFile;
+use super::update::{self, Written};
 use super::{Case, Exit, Findings, Options, Suite, config, golden, samples};
 use crate::cli::files::{self, Unread};
 
-/// Runs the tests of a file.
+/// Runs the tests of a file; after an update of it, once more.
 pub(super) fn run(path: &Path, source: SourceText, options: &Options) -> Suite {
+    let (suite, written) = once(path, source, options);
+    if !written.changed {
+        return Suite {
+            log: written.log + &suite.log,
+            ..suite
+        };
+    }
+    let again = match files::read(path) {
+        Ok(source) => {
+            once(
+                path,
+                source,
+                &Options {
+                    update: false,
+                    ..options.clone()
+                },
+            )
+            .0
+        }
+        Err(_) => suite,
+    };
+    Suite {
+        log: written.log + &again.log,
+        ..again
+    }
+}
+
+fn once(path: &Path, source: SourceText, options: &Options) -> (Suite, Written) {
+    let nothing = Written::default();
     let name = path.display().to_string();
     let file = match unittest::load(&source, options.syntax) {
         Ok(file) => file,
         Err(diagnostics) => {
-            return Suite::aborted(
-                name,
-                vec![Findings {
-                    source,
-                    diagnostics,
-                }],
-            );
+            let found = Findings {
+                source,
+                diagnostics,
+            };
+            return (Suite::aborted(name, vec![found]), nothing);
         }
     };
     let mut rules = Rules::default();
@@ -47,13 +78,13 @@ pub(super) fn run(path: &Path, source: SourceText, options: &Options) -> Suite {
             source,
             diagnostics,
         });
-        return Suite::aborted(name, rules.findings);
+        return (Suite::aborted(name, rules.findings), nothing);
     }
     file.order(&mut rules.groups);
     let production = match &file.config_file {
         Some(path) => match config::load(folder, path) {
             Ok(production) => Some(production),
-            Err(refused) => return refused.abort(name, source, file.warnings),
+            Err(refused) => return (refused.abort(name, source, file.warnings), nothing),
         },
         None => None,
     };
@@ -68,30 +99,62 @@ pub(super) fn run(path: &Path, source: SourceText, options: &Options) -> Suite {
                 .is_none_or(|only| only.is_match(&test.name))
         })
         .collect();
-    let outcomes = if rules.is_bad() {
-        let refused = || Outcome {
-            findings: Vec::new(),
-            log: String::new(),
-        };
-        selected.iter().map(|_| refused()).collect()
-    } else {
-        let goldens = golden::read(folder, selected.iter().map(|(_, test)| *test));
-        let given = Given {
-            groups: &rules.groups,
-            production: production.as_ref(),
-            files: None,
-            goldens: &goldens,
-        };
-        run_all(&selected, &file, folder, &given, options)
+    if rules.is_bad() {
+        let outcomes = selected.iter().map(|_| Outcome::default()).collect();
+        let suite = report(name, source, &file, rules, &selected, outcomes);
+        return (suite, nothing);
+    }
+    let goldens = golden::read(folder, selected.iter().map(|(_, test)| *test));
+    let given = Given {
+        groups: &rules.groups,
+        production: production.as_ref(),
+        files: None,
+        goldens: &goldens,
     };
-    report(name, source, &file, rules, &selected, outcomes)
+    let mut outcomes = run_all(&selected, &file, folder, &given, options);
+    let updates: Vec<(String, Update)> = selected
+        .iter()
+        .zip(&mut outcomes)
+        .map(|((index, test), outcome)| {
+            (name_of(*index, test), std::mem::take(&mut outcome.update))
+        })
+        .collect();
+    let written = update::write(path, &source, &goldens, &updates);
+    let coverage = options.coverage.then(|| OfFile {
+        groups: rules.groups.clone(),
+        routing: routing_of(folder, &file, production.as_ref()),
+        seen: outcomes
+            .iter_mut()
+            .map(|outcome| std::mem::take(&mut outcome.seen))
+            .collect(),
+    });
+    let suite = Suite {
+        coverage,
+        ..report(name, source, &file, rules, &selected, outcomes)
+    };
+    (suite, written)
+}
+
+/// The routes of a test file's configuration, and its path.
+fn routing_of(
+    folder: &Path,
+    file: &TestFile,
+    production: Option<&Production>,
+) -> Option<(PathBuf, Arc<Routing>)> {
+    let path = file.config_file.as_ref()?;
+    let routing = production?.routing.clone()?;
+    Some((folder.join(&path.value), routing))
 }
 
 /// What came of a test.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Outcome {
     findings: Vec<Diagnostic>,
     log: String,
+    /// What it shows, where somebody asked for it.
+    seen: Seen,
+    /// What is to be written, with `--update`.
+    update: Update,
 }
 
 /// Runs tests side by side; outcomes are in their order.
@@ -144,7 +207,7 @@ fn run_one(
         Err(findings) => {
             return Outcome {
                 findings,
-                log: String::new(),
+                ..Outcome::default()
             };
         }
     };
@@ -159,21 +222,23 @@ fn run_one(
         delayed_name_removal: options.delayed_name_removal,
         full_diff: options.full_diff,
     };
-    let mut debug = Debug {
-        log: String::new(),
-        start: test.start,
+    let mut observer = Observers {
+        debug: options.debug.then(|| Debug {
+            log: format!("debug: test `{}`\n", name_of(index, test)),
+            start: test.start,
+        }),
+        watch: options.coverage.then(|| Watch::new(test, given)),
     };
-    let outcome = if options.debug {
-        let _ = writeln!(debug.log, "debug: test `{}`", name_of(index, test));
-        unittest::run(test, given, run_options, &mut debug)
-    } else {
-        unittest::run(test, given, run_options, &mut ())
-    };
+    let outcome = unittest::run(test, given, run_options, &mut observer);
+    let timeline = outcome.timeline.as_ref().filter(|_| options.update);
+    let update = timeline.map(|timeline| unittest::update(test, given, timeline));
     let mut findings = files.map(|files| files.warnings).unwrap_or_default();
     findings.extend(outcome.failures);
     Outcome {
         findings,
-        log: debug.log,
+        log: observer.debug.map(|debug| debug.log).unwrap_or_default(),
+        seen: observer.watch.map(Watch::seen).unwrap_or_default(),
+        update: update.unwrap_or_default(),
     }
 }
 
@@ -183,6 +248,31 @@ fn name_of(index: usize, test: &Test) -> String {
         format!("unnamed#{index}")
     } else {
         test.name.clone()
+    }
+}
+
+/// Who watches the run of a test.
+#[derive(Debug)]
+struct Observers<'a> {
+    debug: Option<Debug>,
+    watch: Option<Watch<'a>>,
+}
+
+impl Observer for Observers<'_> {
+    fn deliver(&mut self, now: Timestamp, deliver: &Deliver) -> receiver::Outcome {
+        match &mut self.watch {
+            Some(watch) => watch.deliver(now, deliver),
+            None => receiver::Outcome::Delivered,
+        }
+    }
+
+    fn event(&mut self, now: Timestamp, event: &Event) {
+        if let Some(debug) = &mut self.debug {
+            debug.event(now, event);
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.event(now, event);
+        }
     }
 }
 

@@ -71,6 +71,7 @@ mod tests {
             summary: String::new(),
             findings: Vec::new(),
             log: String::new(),
+            coverage: None,
             exit: Exit::Failed,
         };
         let case = |name: &str, failures: &[&str]| Case {

@@ -2,11 +2,13 @@
 //! and promqltest's scripts (`*.test`) on the evaluator.
 
 mod config;
+mod coverage;
 mod file;
 mod golden;
 mod junit;
 mod samples;
 mod script;
+mod update;
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
@@ -45,6 +47,16 @@ pub(crate) struct Args {
     /// `promql-extended-range-selectors`, `promql-binop-fill-modifiers`, `promql-delayed-name-removal`
     #[arg(long, value_name = "FEATURE", value_delimiter = ',')]
     enable_feature: Vec<Feature>,
+    /// Write what happens into the test files: into `timeline_test` and `notification_test` where they
+    /// differ, and into the golden files that they name. Comments inside such a list are lost
+    #[arg(long)]
+    update: bool,
+    /// Tell which alerting rules were seen to fire and to stay quiet, and which routes told somebody
+    #[arg(long)]
+    coverage: bool,
+    /// Fail if fewer of the alerting rules were seen both to fire and to stay quiet
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    coverage_fail_under: Option<f64>,
     /// How to write the failures
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
@@ -62,7 +74,7 @@ enum Feature {
 }
 
 /// What is common to all files of a call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 struct Options {
     only: Option<Regex>,
@@ -70,6 +82,8 @@ struct Options {
     delayed_name_removal: bool,
     full_diff: bool,
     debug: bool,
+    update: bool,
+    coverage: bool,
     ignore_unknown_fields: bool,
 }
 
@@ -96,6 +110,8 @@ impl Options {
             delayed_name_removal: has(Feature::PromqlDelayedNameRemoval),
             full_diff: args.diff,
             debug: args.debug,
+            update: args.update,
+            coverage: args.coverage || args.coverage_fail_under.is_some(),
             ignore_unknown_fields: args.ignore_unknown_fields,
         })
     }
@@ -114,6 +130,8 @@ struct Suite {
     findings: Vec<Findings>,
     /// What goes to stderr before anything else.
     log: String,
+    /// What its tests show, where somebody asked for it.
+    coverage: Option<coverage::OfFile>,
     exit: Exit,
 }
 
@@ -152,6 +170,7 @@ impl Suite {
             summary: "FAILED".to_owned(),
             findings,
             log: String::new(),
+            coverage: None,
             exit: Exit::Usage,
         }
     }
@@ -183,11 +202,19 @@ pub(crate) fn run(args: &Args) -> Exit {
             ..suite
         });
     }
-    printer.finish(&suites);
-    let exit = suites
-        .iter()
-        .map(|suite| suite.exit)
-        .max_by_key(|exit| *exit as u8);
+    let coverage = options.coverage.then(|| {
+        let of_files = suites.iter().filter_map(|suite| suite.coverage.as_ref());
+        coverage::Coverage::of(of_files)
+    });
+    printer.finish(&suites, coverage.as_ref());
+    let mut exits: Vec<Exit> = suites.iter().map(|suite| suite.exit).collect();
+    if let (Some(coverage), Some(least)) = (&coverage, args.coverage_fail_under)
+        && coverage.is_under(least)
+    {
+        complain(format!("fewer than {least} %: {}", coverage.summary()));
+        exits.push(Exit::Failed);
+    }
+    let exit = exits.into_iter().max_by_key(|exit| *exit as u8);
     if let Some(path) = &args.junit {
         let now = chrono::Local::now().format("%Y-%m-%dT%H:%M:%S").to_string();
         if let Err(why) = std::fs::write(path, junit::xml(&suites, &now)) {
@@ -196,6 +223,13 @@ pub(crate) fn run(args: &Args) -> Exit {
         }
     }
     exit.unwrap_or(Exit::Good)
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let percent = text.trim_end_matches('%').trim_end().parse::<f64>().ok();
+    percent
+        .filter(|percent| (0.0..=100.0).contains(percent))
+        .ok_or_else(|| "expected a number from 0 to 100".to_owned())
 }
 
 fn suite(path: &std::path::Path, options: &Options) -> Suite {
@@ -248,13 +282,23 @@ impl Printer {
         let _ = self.stdout.write_all(text.as_bytes());
     }
 
-    fn finish(&mut self, suites: &[Suite]) {
-        if self.output == Output::Json {
-            let findings: Vec<&Findings> =
-                suites.iter().flat_map(|suite| &suite.findings).collect();
-            let _ = self
-                .stdout
-                .write_all(render(findings, self.output, false).as_bytes());
+    /// With `--coverage` JSON is an object with `findings` and `coverage`, else the findings alone.
+    fn finish(&mut self, suites: &[Suite], coverage: Option<&coverage::Coverage>) {
+        if self.output != Output::Json {
+            let text = coverage.map(coverage::Coverage::text).unwrap_or_default();
+            let _ = self.stdout.write_all(text.as_bytes());
+            return;
         }
+        let findings: Vec<&Findings> = suites.iter().flat_map(|suite| &suite.findings).collect();
+        let mut text = render(findings, self.output, false);
+        if let Some(coverage) = coverage {
+            let coverage = serde_json::to_string_pretty(coverage);
+            let coverage = coverage.expect("invariant: names and numbers can be written as JSON");
+            text = format!(
+                "{{\"findings\": {},\n\"coverage\": {coverage}}}\n",
+                text.trim_end()
+            );
+        }
+        let _ = self.stdout.write_all(text.as_bytes());
     }
 }

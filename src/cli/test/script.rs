@@ -55,6 +55,7 @@ pub(super) fn run(source: SourceText) -> Suite {
             diagnostics,
         }],
         log: String::new(),
+        coverage: None,
         exit,
     }
 }

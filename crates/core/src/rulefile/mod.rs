@@ -168,6 +168,15 @@ impl fmt::Display for Place {
     }
 }
 
+impl AlertingRule {
+    /// Its `severity`, where that is written without a template.
+    pub fn severity(&self) -> Option<&str> {
+        let mut labels = self.labels.iter();
+        let (_, text) = labels.find(|(name, _)| name == "severity")?;
+        text.plain()
+    }
+}
+
 impl Rule {
     /// The name of the alert or of the recorded series.
     pub fn name(&self) -> &str {

@@ -136,9 +136,7 @@ impl Notification {
 impl TimelineRule {
     /// The rule's own `severity`, where it is written without a template.
     pub fn severity(&self) -> Option<&str> {
-        let mut labels = self.rule.labels.iter();
-        let (_, text) = labels.find(|(name, _)| name == "severity")?;
-        text.plain()
+        self.rule.severity()
     }
 }
 

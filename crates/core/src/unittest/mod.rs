@@ -5,6 +5,7 @@
 //! is judged as promtool judges it. Nothing here opens a file: whoever runs a test brings its rules.
 
 mod compare;
+mod coverage;
 mod read;
 mod run;
 mod sections;
@@ -17,11 +18,12 @@ use stentor_lang::promql::script::LoadedSeries;
 use stentor_lang::promql::{Expr, ParseOptions};
 use stentor_lang::yaml::Spanned;
 
+pub use coverage::{RulePlace, Seen, Sight, Watch, rule_place};
 pub use read::{load, load_documents};
 pub use run::{Given, MAX_STEPS, Options, Outcome, run};
 pub use sections::{
-    ExpectedDetection, ExpectedEpisode, ExpectedNotification, Goldens, Listed, Production,
-    Sections, Selector, golden_text,
+    ExpectedDetection, ExpectedEpisode, ExpectedNotification, Goldens, Listed, NewList, Production,
+    Sections, Selector, Update, golden_difference, golden_text, rewrite, update,
 };
 
 use crate::rulefile::RuleGroup;

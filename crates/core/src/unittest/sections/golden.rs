@@ -25,7 +25,7 @@ pub fn golden_text(body: &str) -> String {
 
 /// The lines in which a body differs from a golden file, each behind a newline; `None` where they say
 /// the same.
-pub(super) fn difference(golden: &str, body: &str) -> Option<String> {
+pub fn golden_difference(golden: &str, body: &str) -> Option<String> {
     let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
     match (parsed(golden), parsed(body)) {
         (Some(expected), Some(got)) if expected == got => return None,

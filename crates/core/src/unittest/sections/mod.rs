@@ -10,6 +10,7 @@ mod notification;
 mod read;
 mod run;
 mod timeline;
+mod update;
 
 use std::sync::Arc;
 
@@ -21,9 +22,10 @@ use crate::engine::Datasource;
 use crate::notify::Routing;
 use crate::receiver::{NotifyReason, Status};
 
-pub use golden::{Goldens, golden_text};
+pub use golden::{Goldens, golden_difference, golden_text};
 pub(super) use read::read;
 pub(super) use run::run;
+pub use update::{NewList, Update, rewrite, update};
 
 /// What a test expects beside promtool's assertions.
 #[derive(Debug, Clone, Default)]

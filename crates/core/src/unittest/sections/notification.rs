@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use stentor_lang::model::{Diagnostic, Duration, Labels, Span, Timestamp};
 use stentor_lang::yaml::{Spanned, closest};
 
-use super::golden::{self, Goldens};
+use super::golden::{Goldens, golden_difference};
 use super::{ExpectedNotification, Listed};
 use crate::notify::Routing;
 use crate::receiver::IntegrationKey;
@@ -156,7 +156,7 @@ impl Judge<'_> {
                 return Some(failure.with_hint("`--update` writes it"));
             }
             Some(Ok(golden)) => {
-                let lines = golden::difference(golden, got)?;
+                let lines = golden_difference(golden, got)?;
                 let what = &sent.integration;
                 format!(
                     "the request's body to `{what}` is not that of `{}`{lines}",

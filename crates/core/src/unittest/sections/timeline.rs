@@ -348,6 +348,17 @@ impl Times {
         }
     }
 
+    /// Its phases, each with its beginning.
+    pub(super) fn phases(self) -> impl Iterator<Item = (&'static str, Duration)> {
+        let phases = [
+            ("pending", self.pending),
+            ("firing", self.firing),
+            ("resolved", self.resolved),
+        ];
+        let begun = phases.into_iter();
+        begun.filter_map(|(phase, time)| Some((phase, time?)))
+    }
+
     fn likeness(self, other: Self) -> usize {
         usize::from(self.pending == other.pending)
             + usize::from(self.firing == other.firing)
@@ -384,17 +395,10 @@ impl Times {
 
 impl fmt::Display for Times {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let phases = [
-            ("pending", self.pending),
-            ("firing", self.firing),
-            ("resolved", self.resolved),
-        ];
         let mut comma = "";
-        for (phase, time) in phases {
-            if let Some(time) = time {
-                write!(f, "{comma}{phase} {time}")?;
-                comma = ", ";
-            }
+        for (phase, time) in self.phases() {
+            write!(f, "{comma}{phase} {time}")?;
+            comma = ", ";
         }
         if self.resolved.is_none() {
             f.write_str(", to the end")?;
