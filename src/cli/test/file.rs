@@ -441,6 +441,7 @@ fn report(
         cases,
         findings,
         log,
+        coverage: None,
         exit: match failed {
             _ if invalid => Exit::Usage,
             0 => Exit::Good,
