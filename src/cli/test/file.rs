@@ -232,12 +232,14 @@ fn run_one(
     let outcome = unittest::run(test, given, run_options, &mut observer);
     let timeline = outcome.timeline.as_ref().filter(|_| options.update);
     let update = timeline.map(|timeline| unittest::update(test, given, timeline));
+    let log = observer.debug.map(|debug| debug.log).unwrap_or_default();
+    let seen = observer.watch.map(Watch::seen).unwrap_or_default();
     let mut findings = files.map(|files| files.warnings).unwrap_or_default();
     findings.extend(outcome.failures);
     Outcome {
         findings,
-        log: observer.debug.map(|debug| debug.log).unwrap_or_default(),
-        seen: observer.watch.map(Watch::seen).unwrap_or_default(),
+        log,
+        seen,
         update: update.unwrap_or_default(),
     }
 }
