@@ -320,10 +320,7 @@ pub fn rewrite(text: &str, lists: &[&NewList]) -> Result<String, String> {
         found.iter().all(|found| found.level != Level::Error)
     };
     for list in lists {
-        let between = text.get(list.key.end..list.span.start);
-        let between = between.and_then(|between| between.trim_start().strip_prefix(':'));
-        let own = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
-        if !between.is_some_and(|between| between.lines().all(own)) {
+        if list.begins(text).is_none() {
             return Err(format!(
                 "`{}` is not written where it stands: it has an anchor, a tag, or is an alias",
                 list.name
@@ -352,7 +349,9 @@ fn with_lists(text: &str, lists: &[&NewList], form: Form) -> String {
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     for list in lists {
-        let Span { start, end } = list.span;
+        let Some(start) = list.begins(text) else {
+            continue;
+        };
         let in_brackets = text[start..].starts_with('[');
         let mut before = &text[done..start];
         if !in_brackets {
@@ -369,7 +368,7 @@ fn with_lists(text: &str, lists: &[&NewList], form: Form) -> String {
             let _ = write!(out, "{line_end}{:indent$}", "");
             out.push_str(&block(&list.entries, indent, line_end));
         }
-        done = end;
+        done = list.span.end;
     }
     out + &text[done..]
 }
@@ -383,6 +382,30 @@ fn block(entries: &[String], indent: usize, line_end: &str) -> String {
 fn column(text: &str, at: usize) -> usize {
     let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
     text[line..at].chars().count()
+}
+
+impl NewList {
+    /// Where its first entry or its bracket stands: behind the field's name come only blanks and
+    /// comments, unless the list stands elsewhere.
+    fn begins(&self, text: &str) -> Option<usize> {
+        let colon = self.key.end + text.get(self.key.end..)?.find(':')?;
+        let mut at = colon + 1;
+        let begin = loop {
+            let rest = text.get(at..)?;
+            at += rest.len() - rest.trim_start().len();
+            if !text[at..].starts_with('#') {
+                break at;
+            }
+            at += text[at..].find('\n')?;
+        };
+        let rest = &text[begin..];
+        let is_list = rest.starts_with('[')
+            || rest.starts_with("- ")
+            || rest.starts_with("-\n")
+            || rest.starts_with("-\r");
+        (is_list && text[self.key.end..colon].trim().is_empty() && begin < self.span.end)
+            .then_some(begin)
+    }
 }
 
 impl ExpectedNotification {

@@ -68,10 +68,14 @@ fn outcomes(text: &str) -> Vec<(Update, Outcome, Seen)> {
 /// A file after its update, which holds, and which another update leaves alone.
 #[track_caller]
 fn check(text: &str, expected: &Expect) {
+    expected.assert_eq(&updated(text));
+}
+
+#[track_caller]
+fn updated(text: &str) -> String {
     let updates = outcomes(text);
     let lists: Vec<&NewList> = updates.iter().flat_map(|(u, ..)| &u.lists).collect();
     let new = rewrite(text, &lists).expect("it can be written");
-    expected.assert_eq(&new);
     for (update, outcome, _) in outcomes(&new) {
         assert_eq!(update.lists, [], "a second update");
         let failures: Vec<&str> = outcome.failures.iter().map(|f| &*f.message).collect();
@@ -80,12 +84,13 @@ fn check(text: &str, expected: &Expect) {
             "{failures:?}"
         );
     }
+    new
 }
 
 #[test]
 fn lists_are_written_as_the_run_has_them() {
     check(
-        "\u{feff}# a comment
+        "# a comment
 tests:
 - name: 'empty'   # stays
   input_series:
@@ -97,6 +102,7 @@ tests:
 - name: wrong
   input_series: [{series: 'up{i=\"a\"}', values: '1 1 0x4 1x9'}]
   notification_test:   # of pages
+    # and of nothing else
     - receiver: on call
       at: 2m
       status: firing
@@ -110,9 +116,48 @@ tests:
     - {alertname: Other}
     - {alertname: Other, labels: {a: b}, firing: 1m}
 ",
-        &expect![[r"
-            \u{feff}"]],
+        &expect![[r##"
+            # a comment
+            tests:
+            - name: 'empty'   # stays
+              input_series:
+              - {series: 'up{i="a"}', values: '1 1 0x4 1x9'}
+              - {series: 'up{i="b"}', values: '1 1 0x20'}
+              timeline_test:
+                - {alertname: Down, labels: {i: a, severity: critical}, pending: 2m, firing: 3m, resolved: 7m}
+                - {alertname: Down, labels: {i: b, severity: critical}, pending: 2m, firing: 3m}
+                - {alertname: Down, labels: {i: a, severity: 'yes'}, pending: 2m, resolved: 7m}
+                - {alertname: Down, labels: {i: b, severity: 'yes'}, pending: 2m, firing: 12m} # as well
+              notification_test:
+                - {receiver: 'on call', at: 3m, status: firing, alerts: 2, labels: {alertname: Down}}
+                - {receiver: 'on call', at: 7m, status: firing, alerts: 2, labels: {alertname: Down}}
+                - {receiver: slack, at: 12m30s, status: firing, alerts: 1, integration: 'webhook[0]', labels: {alertname: Down}}
+                - {receiver: slack, at: 12m30s, status: firing, alerts: 1, integration: 'webhook[1]', labels: {alertname: Down}}
+              detection_test: []
+            - name: wrong
+              input_series: [{series: 'up{i="a"}', values: '1 1 0x4 1x9'}]
+              notification_test:   # of pages
+                # and of nothing else
+                - {receiver: 'on call', at: 3m, status: firing, alerts: 1, reason: first notification, body: golden/page.json}
+                - {receiver: 'on call', at: 7m, status: resolved, alerts: 1, labels: {alertname: Down}}
+                - {receiver: slack}
+              timeline_test:
+                - {alertname: Down, labels: {severity: critical}, pending: 2m, firing: 3m, resolved: 7m}
+                - {alertname: Other}
+                - {alertname: Other, labels: {a: b}}
+        "##]],
     );
+}
+
+#[test]
+fn a_list_may_stand_as_far_left_as_its_name() {
+    let bom = "\u{feff}";
+    let old = "{alertname: Down,\r\n    labels: {severity: critical}}";
+    let text = format!(
+        "{bom}tests:\r\n- input_series: [{{series: up, values: '0x2'}}]\r\n  timeline_test:\r\n  # a comment\r\n  - {old}\r\n# end"
+    );
+    let new = "{alertname: Down, labels: {severity: critical}, pending: 0s, firing: 1m}";
+    assert_eq!(updated(&text), text.replace(old, new));
 }
 
 #[test]
@@ -123,7 +168,12 @@ fn lists_inside_braces_stay_there() {
     [], "until": "2m"}
 ]}
 "#,
-        &expect![[""]],
+        &expect![[r#"
+            {"tests": [
+              {"input_series": [{"series": "up", "values": "0x2"}], "timeline_test":
+                [{alertname: Down, labels: {severity: critical}, pending: 0s, firing: 1m}, {alertname: Down, labels: {severity: 'yes'}, pending: 0s}], "until": "2m"}
+            ]}
+        "#]],
     );
 }
 
