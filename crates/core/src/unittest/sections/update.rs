@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use stentor_lang::model::{Labels, Level, Span, Timestamp};
+use stentor_lang::model::{Duration, Labels, Level, Span, Timestamp};
 use stentor_lang::yaml;
 
 use super::notification::{self, integration_name};
@@ -84,19 +84,13 @@ fn episodes(expected: &Listed<ExpectedEpisode>, timeline: &Timeline) -> Option<V
         return None;
     }
     let episodes = timeline.episodes();
-    let mut selectors: Vec<Selector> = Vec::new();
     let listed = expected.items.iter().map(|item| item.selector.clone());
-    let found = telling_apart(&episodes, timeline);
-    for selector in if expected.items.is_empty() {
-        found
-    } else {
-        listed.collect()
-    } {
-        if !selectors.contains(&selector) {
-            selectors.push(selector);
-        }
-    }
+    let selectors: BTreeSet<Selector> = match expected.items.first() {
+        Some(_) => listed.collect(),
+        None => telling_apart(&episodes, timeline),
+    };
     let mut entries = Vec::new();
+    let mut never = Vec::new();
     for selector in &selectors {
         let mut lives: BTreeMap<Times, usize> = BTreeMap::new();
         for episode in &episodes {
@@ -107,17 +101,19 @@ fn episodes(expected: &Listed<ExpectedEpisode>, timeline: &Timeline) -> Option<V
             }
         }
         if lives.is_empty() {
-            entries.push(episode_entry(selector, None));
+            never.push(episode_entry(selector, None));
         }
         for life in lives {
-            entries.push(episode_entry(selector, Some(life)));
+            entries.push((life.0, episode_entry(selector, Some(life))));
         }
     }
-    Some(entries)
+    entries.sort_by_key(|(times, _)| *times);
+    let entries = entries.into_iter().map(|(_, entry)| entry);
+    Some(entries.chain(never).collect())
 }
 
 /// A selector for each episode, by the labels in which those of its name differ and its severity.
-fn telling_apart(episodes: &[Episode], timeline: &Timeline) -> Vec<Selector> {
+fn telling_apart(episodes: &[Episode], timeline: &Timeline) -> BTreeSet<Selector> {
     let name = |episode: &Episode| &*timeline.rules[episode.rule].rule.alert;
     let mut by_name: BTreeMap<&str, BTreeSet<&Labels>> = BTreeMap::new();
     for episode in episodes {
@@ -286,7 +282,8 @@ fn scalar(text: &str) -> String {
     const WORDS: [&str; 9] = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
     let begins = |c: char| c.is_ascii_alphabetic() || c == '_';
-    if text.starts_with(begins)
+    let is_duration = text.ends_with(begins) && Duration::parse(text).is_ok();
+    if (text.starts_with(begins) || is_duration)
         && text.chars().all(plain)
         && !WORDS.contains(&text.to_ascii_lowercase().as_str())
     {

@@ -124,9 +124,9 @@ tests:
               - {series: 'up{i="a"}', values: '1 1 0x4 1x9'}
               - {series: 'up{i="b"}', values: '1 1 0x20'}
               timeline_test:
-                - {alertname: Down, labels: {i: a, severity: critical}, pending: 2m, firing: 3m, resolved: 7m}
-                - {alertname: Down, labels: {i: b, severity: critical}, pending: 2m, firing: 3m}
                 - {alertname: Down, labels: {i: a, severity: 'yes'}, pending: 2m, resolved: 7m}
+                - {alertname: Down, labels: {i: b, severity: critical}, pending: 2m, firing: 3m}
+                - {alertname: Down, labels: {i: a, severity: critical}, pending: 2m, firing: 3m, resolved: 7m}
                 - {alertname: Down, labels: {i: b, severity: 'yes'}, pending: 2m, firing: 12m} # as well
               notification_test:
                 - {receiver: 'on call', at: 3m, status: firing, alerts: 2, labels: {alertname: Down}}
@@ -171,7 +171,7 @@ fn lists_inside_braces_stay_there() {
         &expect![[r#"
             {"tests": [
               {"input_series": [{"series": "up", "values": "0x2"}], "timeline_test":
-                [{alertname: Down, labels: {severity: critical}, pending: 0s, firing: 1m}, {alertname: Down, labels: {severity: 'yes'}, pending: 0s}], "until": "2m"}
+                [{alertname: Down, labels: {severity: 'yes'}, pending: 0s}, {alertname: Down, labels: {severity: critical}, pending: 0s, firing: 1m}], "until": "2m"}
             ]}
         "#]],
     );
@@ -238,6 +238,8 @@ fn texts_are_quoted_where_they_need_it() {
     check("golden/a-b.json", "golden/a-b.json");
     check("NO", "'NO'");
     check("1006", "'1006'");
+    check("1e3", "'1e3'");
+    check("3d", "3d");
     check("", "''");
     check("it's, {a}", "'it''s, {a}'");
     check("a\n\"b\"", "\"a\\u000a\\\"b\\\"\"");
