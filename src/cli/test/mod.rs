@@ -24,6 +24,7 @@ use super::files::{self, Unread};
 
 /// The arguments of `stentor test`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 pub(crate) struct Args {
     /// Unit test files as of `promtool test rules`, and scripts of promqltest (`*.test`)
     #[arg(required = true, value_name = "FILE")]

@@ -55,7 +55,7 @@ pub(super) fn write(
     written
 }
 
-/// `a_test.yml:12: updated `timeline_test` of test `x`: 3 entries`
+/// Says that a list is another one now.
 fn updated(source: &SourceText, test: &str, list: &NewList) -> String {
     let line = source.position(list.key.start).line;
     let count = list.entries.len();

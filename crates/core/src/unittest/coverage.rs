@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use stentor_lang::model::{Labels, Position, Timestamp};
 use stentor_lang::promql::ast::VectorSelector;
+use stentor_lang::promql::memory::MemoryStore;
 use stentor_lang::regex::LabelMatcher;
 
 use super::{Given, Test};
@@ -99,7 +100,7 @@ pub fn rule_place(place: &Place) -> RulePlace {
 
 /// The alerting rules that ask for series which the test has, or which a rule over such series records.
 fn fed(test: &Test, given: &Given<'_>) -> Vec<RulePlace> {
-    let of_files = given.files.into_iter().flat_map(|files| files.iter());
+    let of_files = given.files.into_iter().flat_map(MemoryStore::iter);
     let series: Vec<&Labels> = test
         .series
         .keys()

@@ -38,13 +38,12 @@ pub fn golden_difference(golden: &str, body: &str) -> Option<String> {
     let changed = |index: usize| lines.get(index).is_some_and(|(sign, _)| *sign != ' ');
     let near = |index: usize| (index.saturating_sub(CONTEXT)..=index + CONTEXT).any(changed);
     let mut text = String::new();
-    let mut shown = 0;
-    for (_, (sign, line)) in lines.iter().enumerate().filter(|(index, _)| near(*index)) {
-        if shown == MAX_LINES {
+    let shown = lines.iter().enumerate().filter(|(index, _)| near(*index));
+    for (count, (_, (sign, line))) in shown.enumerate() {
+        if count == MAX_LINES {
             text.push_str("\n  ...");
             break;
         }
-        shown += 1;
         text.push('\n');
         text.push(*sign);
         text.push(' ');

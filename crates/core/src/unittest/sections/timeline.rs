@@ -1,7 +1,7 @@
 //! The lives of alerts that a test lists against those that came.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use stentor_lang::model::{Diagnostic, Duration, Timestamp};
 use stentor_lang::yaml::closest;
@@ -201,10 +201,11 @@ impl<'a> Judge<'a> {
         let mut lines = String::new();
         for episode in episodes.iter().take(MOST_SHOWN) {
             let times = Times::of(episode, self.timeline.start);
-            lines += &format!("\n+ {times} {}", episode.labels);
+            let _ = write!(lines, "\n+ {times} {}", episode.labels);
         }
         if episodes.len() > MOST_SHOWN {
-            lines += &format!("\n  ... and {} more", episodes.len() - MOST_SHOWN);
+            let more = episodes.len() - MOST_SHOWN;
+            let _ = write!(lines, "\n  ... and {more} more");
         }
         lines
     }
