@@ -1,13 +1,15 @@
 //! The runs: several versions of rules and routes over the same samples, which are read once.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use stentor_core::needs::{Needs, needs};
+use stentor_core::needs::{self, Needs, needs};
 use stentor_core::replay::Run;
 use stentor_core::report::Plot;
 use stentor_core::timeline::{Bodies, Recorder, Timeline};
-use stentor_lang::model::{Duration, LabelSet, Timestamp};
+use stentor_lang::model::{Duration, LabelSet, Labels, METRIC_NAME, Timestamp};
 use stentor_lang::promql::memory::MemoryStore;
+use stentor_lang::promql::store::SampleBuffer;
 
 use super::plots::Plots;
 use super::seen::Seen;
@@ -28,6 +30,8 @@ struct Version {
     run: Run,
     recorder: Recorder,
     plots: Plots,
+    /// The metrics that its rules write.
+    written: BTreeSet<Arc<str>>,
 }
 
 /// What the rules of all versions read.
@@ -106,7 +110,7 @@ pub(super) fn streamed(
             } else {
                 fed.clone()
             };
-            version.run.feed(own.unwrap_or_default());
+            version.feed(own.unwrap_or_default(), seen);
             version.advance(to);
             if index == last {
                 seen.look(version.run.store());
@@ -146,7 +150,22 @@ impl Version {
             run,
             recorder,
             plots: Plots::new(setting),
+            written: needs::written(&setting.groups),
         }
+    }
+
+    /// Takes in the next samples, without what the server has of the series that the rules make anew.
+    fn feed(&mut self, mut series: Vec<(Labels, SampleBuffer)>, seen: &mut Seen) {
+        series.retain(
+            |(labels, _)| match self.written.get(labels.get(METRIC_NAME)) {
+                Some(name) => {
+                    seen.leave_out(name);
+                    false
+                }
+                None => true,
+            },
+        );
+        self.run.feed(series);
     }
 
     fn advance(&mut self, to: Timestamp) {

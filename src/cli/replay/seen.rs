@@ -1,6 +1,7 @@
 //! Which of the series that rules read were there, and from when on.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use stentor_core::needs::{Need, Needs};
 use stentor_lang::model::{Matcher, Timestamp};
@@ -17,6 +18,8 @@ const MOST_LINES: usize = 5;
 pub(super) struct Seen {
     selectors: Vec<(Need, Vec<LabelMatcher>, Option<Timestamp>)>,
     unknown: Vec<String>,
+    /// Metrics that the rules write themselves, and of which there were series.
+    left_out: BTreeSet<Arc<str>>,
 }
 
 impl Seen {
@@ -32,6 +35,14 @@ impl Seen {
         Self {
             selectors: selectors.collect(),
             unknown: needs.unknown,
+            left_out: BTreeSet::new(),
+        }
+    }
+
+    /// Remembers that series of this metric were not used.
+    pub(super) fn leave_out(&mut self, metric: &Arc<str>) {
+        if !self.left_out.contains(metric) {
+            self.left_out.insert(Arc::clone(metric));
         }
     }
 
@@ -92,6 +103,10 @@ impl Seen {
         });
         notes.extend(shortened(lines.collect()));
         notes.extend(shortened(self.unknown.clone()));
+        let left_out = self.left_out.iter();
+        let lines = left_out
+            .map(|name| format!("series of {name} are left out: the rules write them themselves"));
+        notes.extend(shortened(lines.collect()));
         notes
     }
 }

@@ -5,6 +5,7 @@
 //! tests that wait for real time: they poll for what must come, and give it a bound.
 
 mod browser;
+mod chunks;
 mod crash;
 mod differential;
 mod disconnect;
