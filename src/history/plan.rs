@@ -76,6 +76,7 @@ pub(super) struct Plan {
     /// How far the samples are ahead of the evaluations that read them.
     after: Duration,
     length: i64,
+    begun: bool,
 }
 
 impl Plan {
@@ -85,14 +86,17 @@ impl Plan {
             end: (end + after).millis(),
             after,
             length: LENGTHS[0],
+            begun: false,
         }
     }
 
     /// The next stretch, and the last evaluation that can be made with its samples.
     pub(super) fn next(&mut self) -> Option<(Window, Timestamp)> {
-        if self.at >= self.end {
+        // The first stretch is asked for with what is before it, and may have nothing of its own.
+        if self.begun && self.at >= self.end {
             return None;
         }
+        self.begun = true;
         let after = self.at;
         let next = after.div_euclid(self.length).saturating_add(1);
         self.at = next.saturating_mul(self.length).min(self.end);
@@ -160,6 +164,10 @@ mod tests {
             plan.held(window, usize::try_from(samples).expect("a number"));
         }
         assert_eq!(ends, [1, 24, 48, 72, 96, 100]);
+        let mut plan = Plan::new(at(0), at(0), Duration::ZERO);
+        let (window, until) = plan.next().expect("one instant is a stretch");
+        assert_eq!((window.after, window.to), (60_000, 60_000));
+        assert_eq!((until.millis(), plan.next()), (i64::MAX, None));
         let [first, second] = Window { after: 0, to: HOUR }.halves().expect("halves");
         assert_eq!(
             (first.to, second.after, second.to),

@@ -97,15 +97,14 @@ fn record(args: &Args) -> Result<String, Failure> {
     let setting = Setting::load(args).map_err(usage)?;
     let needs = setting.needs(args.lookback);
     if needs.selectors.is_empty() {
-        let mut why = "the rules read no series of the data source: nothing to record".to_owned();
-        for unknown in &needs.unknown {
-            why += &format!("\n{unknown}");
-        }
-        return Err(usage(why));
+        let why = "the rules read no series of the data source: nothing to record".to_owned();
+        let lines: Vec<String> = std::iter::once(why).chain(needs.unknown).collect();
+        return Err(usage(lines.join("\n")));
     }
-    let mut source = Source::live(setting.source(args, &needs, (start, end)))
+    let first = setting.rules.first_slot(start);
+    let mut source = Source::live(setting.source(args, &needs, (first, end)))
         .map_err(|error| environment(error.to_string()))?;
-    let mut gathered = Gathered::new(&needs, needs::written(&setting.rules.groups), start, end);
+    let mut gathered = Gathered::new(&needs, needs::written(&setting.rules.groups), first, end);
     for chunk in &mut source {
         let chunk = chunk.map_err(|error| environment(error.to_string()))?;
         gathered.add(chunk.series);

@@ -256,7 +256,9 @@ fn over_history(args: &Args, settings: &[&Setting]) -> Result<Ran, Failure> {
     let [.., setting] = settings else {
         return Err(usage("nothing to replay".to_owned()));
     };
-    let history = setting.history(needs.selectors.clone(), (start, end), &args.live);
+    let slots = settings.iter().map(|setting| setting.first_slot(start));
+    let first = slots.min().unwrap_or(start);
+    let history = setting.history(needs.selectors.clone(), (first, end), &args.live);
     let mut history = history.map_err(environment)?;
     let mut seen = Seen::new(needs.clone());
     let bodies = args.output.bodies();

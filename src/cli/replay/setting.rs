@@ -162,6 +162,11 @@ impl Setting {
         )
     }
 
+    /// The first slot of a run that begins at an instant.
+    pub(super) fn first_slot(&self, start: Timestamp) -> Timestamp {
+        self.rules.first_slot(start)
+    }
+
     /// What the rules need to be known of to say what they read.
     pub(super) fn reading(&self) -> needs::Options {
         needs::Options {

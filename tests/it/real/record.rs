@@ -62,14 +62,14 @@ fn samples() -> String {
     out + "# EOF\n"
 }
 
-fn record(folder: &Path, port: u16, more: &[&str]) -> Output {
+fn record(folder: &Path, port: u16, more: &[&str], start: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stentor"));
     command
         .current_dir(folder)
         .arg("record")
         .arg(format!("--datasource.url=http://127.0.0.1:{port}"))
         .args(["--rule.files", "rules.yml"])
-        .arg(format!("--start={}", START + 7200))
+        .arg(start)
         .arg(format!("--end={}", START + 9000))
         .args(["--output", "incident.om.gz"])
         .args(more);
@@ -119,8 +119,9 @@ fn what_is_recorded_answers_the_rules_as_the_server_does() {
         return;
     };
     let port = servers.ports[0];
+    let start = format!("--start={}", START + 7200);
     std::fs::write(folder.join("rules.yml"), RULES).expect("a file");
-    let output = record(folder, port, &[]);
+    let output = record(folder, port, &[], &start);
     let summary = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
     for expected in [
@@ -144,9 +145,9 @@ fn what_is_recorded_answers_the_rules_as_the_server_does() {
         Vec::<String>::new()
     );
 
-    let again = record(folder, port, &[]);
+    let again = record(folder, port, &[], &start);
     assert_eq!(again.status.code(), Some(2), "{}", text(&again.stderr));
-    let renamed = record(folder, port, &["--overwrite", "--rename=instance"]);
+    let renamed = record(folder, port, &["--overwrite", "--rename=instance"], &start);
     assert!(renamed.status.success(), "{}", text(&renamed.stderr));
     let found = over_the_file(folder, "count by (instance) (load)", START + 8000);
     assert_eq!(found.len(), 2);
@@ -163,11 +164,44 @@ fn nothing_to_record_writes_nothing() {
     let Some(servers) = servers(folder, &samples()) else {
         return;
     };
+    let start = format!("--start={}", START + 7200);
     let rules = "groups: [{name: g, rules: [{alert: A, expr: nowhere > 1}]}]";
     std::fs::write(folder.join("rules.yml"), rules).expect("a file");
-    let output = record(folder, servers.ports[0], &[]);
+    let output = record(folder, servers.ports[0], &[], &start);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("nowhere: matched nothing"));
     assert!(!folder.join("incident.om.gz").exists());
-    assert_eq!(record(folder, 1, &[]).status.code(), Some(3));
+    assert_eq!(record(folder, 1, &[], &start).status.code(), Some(3));
+}
+
+/// A run begins with the newest slot of each group, which may be before its start by nearly an interval, here
+/// four times the look-back.
+#[test]
+fn the_first_slot_has_its_samples() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let Some(servers) = servers(folder, &samples()) else {
+        return;
+    };
+    let rules = "groups: [{name: g, interval: 20m, rules: [{alert: A, expr: absent(load)}]}]";
+    std::fs::write(folder.join("rules.yml"), rules).expect("a file");
+    let url = format!("http://127.0.0.1:{}", servers.ports[0]);
+    let live = ["--datasource.url", &url, "--no-cache"];
+    // One of two starts that are half an interval apart is far behind its slot.
+    for start in [START + 7200, START + 7800] {
+        let start = format!("--start={start}");
+        let output = record(folder, servers.ports[0], &["--overwrite"], &start);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        for over in [&live[..], &["--input", "incident.om.gz"]] {
+            let output = Command::new(env!("CARGO_BIN_EXE_stentor"))
+                .current_dir(folder)
+                .args(["replay", "--rule.files", "rules.yml", &start])
+                .arg(format!("--end={}", START + 9000))
+                .args(over)
+                .output()
+                .expect("stentor can be started");
+            let report = text(&output.stdout);
+            assert!(report.contains("no alert was ever"), "{over:?}: {report}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use super::{eventually, http};
 
 /// The offset decides that all samples are there when they are read. What goes to different receivers is
 /// seconds apart, so that no delivery overtakes another.
-const RULES: &str = r"
+const RULES: &str = r#"
 groups:
   - name: fleet
     interval: 1s
@@ -34,7 +34,13 @@ groups:
         for: 1h
         labels: {severity: warning}
         annotations: {summary: never long enough}
-";
+      - alert: NoData
+        expr: absent(ws_connections{job="realtime"})
+        # longer than the daemon may wait for its first samples
+        for: 5s
+        labels: {severity: critical}
+        annotations: {summary: nobody reports}
+"#;
 
 /// A change of phase: labels, from, to, slot.
 type Change = (String, String, String, String);
@@ -82,6 +88,12 @@ fn told_by_replay(report: &Value) -> Vec<Change> {
     changes
 }
 
+/// Milliseconds since the epoch.
+fn millis(time: &str) -> i64 {
+    let time = chrono::DateTime::parse_from_rfc3339(time);
+    time.expect("a time").timestamp_millis()
+}
+
 fn text(value: &Value) -> String {
     value.as_str().expect("a text").to_owned()
 }
@@ -126,7 +138,8 @@ fn what_is_recorded_replays_as_the_daemon_lived_it() {
         };
         let line = metrics.lines().find(of_group)?;
         let count: f64 = line.rsplit_once(' ')?.1.parse().ok()?;
-        (count >= 2.0).then_some(())
+        // Query offset and look-back are over by then.
+        (count >= 6.0 && scene.stentor.alerts("NoData").is_empty()).then_some(())
     });
     let start = now();
     scene.backend.set(6_000);
@@ -134,13 +147,21 @@ fn what_is_recorded_replays_as_the_daemon_lived_it() {
     scene.backend.set(50_000);
     scene.received(PAGERDUTY, 2);
     scene.received(SLACK, 2);
+    scene.backend.silent(true);
+    scene.received(PAGERDUTY, 3);
+    scene.backend.silent(false);
+    scene.received(PAGERDUTY, 4);
     let end = now();
 
     let log = std::fs::read_to_string(scene.stentor.log()).expect("a log");
     assert!(!log.contains("slots were missed"), "an idle enough machine");
     let lived = told_by_log(&log);
-    // Three instances, the sum of the job, and the dip, which never fires.
-    assert_eq!(lived.len(), 3 * 2 + 3 + 2, "{lived:#?}");
+    // A daemon that starts before the samples do has nobody's data; all is inactive before its first change.
+    let slots = || lived.iter().map(|change| millis(&change.3));
+    // Three instances, the sum of the job, the dip, which never fires, and the silence.
+    let since = slots().filter(|slot| *slot >= start).count();
+    assert_eq!(since, 3 * 2 + 3 + 2 + 3, "{lived:#?}");
+    let start = slots().min().map_or(start, |first| first.min(start));
     let sinks = told_by_sinks(&scene);
 
     let folder = scene.stentor.folder();

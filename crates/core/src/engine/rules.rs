@@ -10,6 +10,7 @@ use stentor_lang::template::query_escape;
 use super::gaps::Sight;
 use super::io::GroupName;
 use super::record::RuleRow;
+use super::slots::Slots;
 use super::write::AlertSeries;
 use crate::alert::{Holds, InstanceNo, RuleState};
 use crate::receiver::Annotations;
@@ -49,6 +50,17 @@ pub struct DatasourceRules {
     pub query_offset: Duration,
     /// Its groups, in the order of the files.
     pub groups: Vec<Arc<RuleGroup>>,
+}
+
+impl DatasourceRules {
+    /// The first slot that a run evaluates which begins at an instant: each group begins with its newest one.
+    pub fn first_slot(&self, start: Timestamp) -> Timestamp {
+        let slots = self.groups.iter().map(|group| {
+            let interval = group.interval.unwrap_or(self.interval);
+            Slots::Spread.of(&group.name, interval).newest(start)
+        });
+        slots.min().unwrap_or(start)
+    }
 }
 
 /// Names a rule durably.

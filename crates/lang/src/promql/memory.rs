@@ -354,7 +354,7 @@ impl MemoryStore {
     /// Drops all samples from before an instant. The series stay, and so do their ids.
     pub fn forget(&mut self, before: Timestamp) {
         // The lists of times, those without what is dropped, and how many that is.
-        let mut cut: Vec<(Arc<[i64]>, Arc<[i64]>, usize)> = Vec::new();
+        let mut cut: Vec<(Arc<[i64]>, _, usize)> = Vec::new();
         self.clocks.clear();
         for columns in self.series.values_mut() {
             let times = columns.times.as_slice();
