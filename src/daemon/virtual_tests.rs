@@ -196,7 +196,9 @@ impl World<'_> {
                 quiet = 0;
                 let now = self.clock.now();
                 let mut told = self.told.lock().expect("no panic");
-                events.iter().for_each(|event| told.event(now, event));
+                for event in &events {
+                    told.event(now, event);
+                }
             }
         }
     }
@@ -334,8 +336,9 @@ fn rules() -> impl Strategy<Value = String> {
         let mut text = "groups:\n".to_owned();
         for (index, (rules, interval, limit)) in groups.into_iter().enumerate() {
             let interval = interval * 10;
-            text +=
-                &format!("- name: g{index}\n  interval: {interval}s\n  limit: {limit}\n  rules:\n");
+            let head =
+                format!("- name: g{index}\n  interval: {interval}s\n  limit: {limit}\n  rules:\n");
+            text.push_str(&head);
             text += &rules.concat();
         }
         text
