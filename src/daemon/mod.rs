@@ -14,7 +14,7 @@ mod fake;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod virtual_tests;
+pub(crate) mod virtual_tests;
 mod http;
 mod inbox;
 mod metrics;

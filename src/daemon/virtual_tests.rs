@@ -5,99 +5,92 @@
 //! The test stands in for the data source and the receivers, and moves the clock to the next
 //! deadline once nothing is under way.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicI64;
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use proptest::prelude::*;
 use stentor_core::config;
-use stentor_core::engine::{Datasource, DatasourceRules, Deliver, Query, RuleSet, Snapshot};
-use stentor_core::notify::Routing;
+use stentor_core::engine::{
+    Answer, AnswerData, Datasource, DatasourceRules, Deliver, Query, QueryError, QueryTime,
+    RulePlace, RuleSet, Snapshot,
+};
+use stentor_core::notify::{Route, Routing};
 use stentor_core::replay::{self, Observer as _, Run, Schedule};
 use stentor_core::rulefile::{self, LoadOptions, RuleGroup};
 use stentor_core::timeline::{Bodies, Notification, Recorder, Timeline, Transition};
-use stentor_lang::model::{Duration, Labels, SourceText};
+use stentor_lang::model::{Duration, Labels, Series, Shape, SourceText};
 use stentor_lang::promql::eval::EvalOptions;
 use stentor_lang::promql::memory::MemoryStore;
-use stentor_lang::promql::store::SampleBuffer;
 use tokio::sync::{mpsc as channel, oneshot};
 
 use super::*;
 
 /// Rules, routes and series, and how long they are watched.
-struct Case {
-    groups: Vec<Arc<RuleGroup>>,
-    routing: Arc<Routing>,
-    store: MemoryStore,
-    start: Timestamp,
-    end: Timestamp,
+pub(crate) struct Case {
+    pub(crate) groups: Vec<Arc<RuleGroup>>,
+    pub(crate) store: MemoryStore,
+    pub(crate) options: replay::Options,
 }
 
 const INTERVAL: Duration = Duration::from_secs(15);
 
-fn datasource() -> Arc<Datasource> {
-    Arc::new(Datasource {
-        name: "replay".into(),
-        external_labels: Labels::default(),
-        external_url: "".into(),
-        url_functions: true,
-        opaque: false,
-    })
-}
-
 impl Case {
-    fn replay(&self) -> Timeline {
-        let options = replay::Options {
-            schedule: Schedule::Production,
-            start: self.start,
-            interval: INTERVAL,
-            query_offset: Duration::ZERO,
-            datasource: datasource(),
-            external_url: "".into(),
-            eval: EvalOptions::default(),
-            routing: Some(Arc::clone(&self.routing)),
-            end: Some(self.end),
-        };
-        let mut store = MemoryStore::default();
-        for (labels, samples) in self.store.iter() {
-            let (times, values) = (samples.times.to_vec(), samples.values.to_vec());
-            let samples = SampleBuffer {
-                times,
-                values,
-                ..SampleBuffer::default()
-            };
-            store.insert(labels, samples);
-        }
-        let mut run = Run::new(self.groups.clone(), store, options);
-        let mut recorder = Recorder::new(&self.groups, &run.snapshot(), self.start, Bodies::Keep);
-        while run.now() < self.end {
-            let errors = run.advance(self.end, &mut recorder);
+    /// The last instant.
+    fn end(&self) -> Timestamp {
+        self.options.end.expect("a case has an end")
+    }
+
+    /// What a replay tells.
+    pub(crate) fn replay(&self) -> Timeline {
+        let mut run = Run::new(
+            self.groups.clone(),
+            self.store.clone(),
+            self.options.clone(),
+        );
+        let start = self.options.start;
+        let mut recorder = Recorder::new(&self.groups, &run.snapshot(), start, Bodies::Keep);
+        loop {
+            let errors = run.advance(self.end(), &mut recorder);
+            if errors.is_empty() {
+                return recorder.finish(self.end());
+            }
             recorder.failed(errors);
         }
-        recorder.finish(self.end)
     }
 
     fn setup(&self) -> Arc<Setup> {
+        let options = &self.options;
+        let nobody = || Arc::new(Routing::new(Route::new("nobody".into()), [], None));
         Arc::new(Setup {
             rules: RuleSet {
                 datasources: vec![DatasourceRules {
-                    datasource: datasource(),
-                    interval: INTERVAL,
-                    query_offset: Duration::ZERO,
+                    datasource: Arc::clone(&options.datasource),
+                    interval: options.interval,
+                    query_offset: options.query_offset,
                     groups: self.groups.clone(),
                 }],
             },
-            routing: Arc::clone(&self.routing),
-            external_url: "".into(),
+            routing: options.routing.clone().unwrap_or_else(nobody),
+            external_url: Arc::clone(&options.external_url),
             accepted: "".into(),
         })
     }
 
+    fn slots(&self) -> Slots {
+        match self.options.schedule {
+            Schedule::Production => Slots::Spread,
+            Schedule::Aligned => Slots::Aligned,
+            Schedule::Promtool { .. } => panic!("the daemon has no such schedule"),
+        }
+    }
+
     /// What the daemon does, with every alert's story and every request.
-    fn daemon(&self) -> Timeline {
+    pub(crate) fn daemon(&self) -> Timeline {
+        let start = self.options.start;
         let folder = tempfile::tempdir().expect("a folder");
         let (store, _) = Sqlite::open(folder.path(), "now", store::LOCK_WAIT).expect("a store");
-        let millis = Arc::new(AtomicI64::new(self.start.millis()));
+        let millis = Arc::new(AtomicI64::new(start.millis()));
         let read = || {
             let millis = Arc::clone(&millis);
             Box::new(move || millis.load(Ordering::SeqCst))
@@ -108,11 +101,11 @@ impl Case {
         let settings = Settings {
             dry_run: false,
             seed: 0,
-            slots: Slots::Spread,
+            slots: self.slots(),
             write: Write::None,
         };
-        let (engine, first) = Engine::new(&setup, settings, self.start);
-        let recorder = Recorder::new(&self.groups, &engine.snapshot(), self.start, Bodies::Keep);
+        let (engine, first) = Engine::new(&setup, settings, start);
+        let recorder = Recorder::new(&self.groups, &engine.snapshot(), start, Bodies::Keep);
         let told = Mutex::new(recorder);
         let (outlet, sent) = mpsc::channel();
         let (handle, store_thread) =
@@ -135,6 +128,7 @@ impl Case {
         let core = std::thread::spawn(move || thread.run(first));
         let mut world = World {
             case: self,
+            ahead: BTreeMap::new(),
             asked,
             heard,
             sent,
@@ -144,7 +138,7 @@ impl Case {
             clock: Arc::clone(&clock),
         };
         world.settle();
-        while let Some(next) = pulse.next().filter(|next| *next <= self.end) {
+        while let Some(next) = pulse.next().filter(|next| *next <= self.end()) {
             millis.fetch_max(next.millis(), Ordering::SeqCst);
             inbox.input(Input::Wake);
             world.settle();
@@ -153,13 +147,18 @@ impl Case {
         core.join().expect("the engine's thread ends");
         handle.send(Job::Stop);
         store_thread.join().expect("the store's thread ends");
-        world.told.into_inner().expect("no panic").finish(self.end)
+        world
+            .told
+            .into_inner()
+            .expect("no panic")
+            .finish(self.end())
     }
 }
 
 /// All that is not the daemon.
 struct World<'a> {
     case: &'a Case,
+    ahead: BTreeMap<RulePlace, Ahead>,
     asked: channel::UnboundedReceiver<Vec<Query>>,
     heard: mpsc::Receiver<Vec<stentor_core::engine::Event>>,
     sent: mpsc::Receiver<Deliver>,
@@ -181,8 +180,8 @@ impl World<'_> {
             while let Ok(batch) = self.asked.try_recv() {
                 quiet = 0;
                 for query in batch {
-                    let answer = replay::answer(&query, &self.case.store, &EvalOptions::default());
                     let eval = query.eval;
+                    let answer = self.answer(&query);
                     self.inbox.input(Input::Answered { eval, answer });
                 }
             }
@@ -201,6 +200,40 @@ impl World<'_> {
                 }
             }
         }
+    }
+
+    /// Rules are asked for many slots at once: slot by slot takes too long without optimization.
+    fn answer(&mut self, query: &Query) -> Result<Answer, QueryError> {
+        let options = &self.case.options.eval;
+        let store = &self.case.store;
+        let (QueryTime::Instant(at), Some(place), Some(expr)) =
+            (query.time, query.rule, &query.parsed)
+        else {
+            return replay::answer(query, store, options);
+        };
+        if expr.depends_on_range() {
+            return replay::answer(query, store, options);
+        }
+        let group = &self.case.groups[place.group];
+        let step = group.interval.unwrap_or(self.case.options.interval);
+        let known = self.ahead.get(&place).is_some_and(|ahead| at <= ahead.last);
+        if !known {
+            let last = at + step.times(SLOTS_AHEAD);
+            let range = Query {
+                time: QueryTime::Range {
+                    start: at,
+                    end: last,
+                    step,
+                },
+                ..query.clone()
+            };
+            let answer = replay::answer(&range, store, options)?;
+            let AnswerData::Matrix(series) = answer.data else {
+                panic!("a range has a matrix");
+            };
+            self.ahead.insert(place, Ahead { last, series });
+        }
+        Ok(self.ahead[&place].at(at))
     }
 
     fn deliver(&self, delivery: &Deliver) {
@@ -225,6 +258,37 @@ impl World<'_> {
         let nothing = stentor_core::receiver::SecretId(u64::MAX >> 1);
         self.store.send(Job::Secret(nothing, reply));
         done.blocking_recv().expect("the store's thread is there");
+    }
+}
+
+/// So many slots of a rule are asked for at once.
+const SLOTS_AHEAD: i64 = 256;
+
+/// What a rule's query gives in the next slots.
+struct Ahead {
+    last: Timestamp,
+    series: Vec<Series>,
+}
+
+impl Ahead {
+    fn at(&self, at: Timestamp) -> Answer {
+        let mut labels = Vec::new();
+        let mut values = Vec::new();
+        for series in &self.series {
+            if let Ok(index) = series.samples.binary_search_by_key(&at, |sample| sample.at) {
+                labels.push(series.labels.clone());
+                values.push(series.samples[index].value);
+            }
+        }
+        Answer {
+            data: AnswerData::Vector {
+                shape: Arc::new(Shape { series: labels }),
+                values,
+                histograms: Vec::new(),
+            },
+            partial: None,
+            annotations: Arc::default(),
+        }
     }
 }
 
@@ -267,15 +331,40 @@ fn lines(timeline: &Timeline) -> Vec<String> {
         .collect()
 }
 
+/// Both tell the same.
 #[track_caller]
-fn check_equal(case: &Case) -> Timeline {
-    let (replayed, daemon) = (case.replay(), case.daemon());
-    let (here, there) = (lines(&replayed), lines(&daemon));
-    for (here, there) in here.iter().zip(&there) {
-        assert_eq!(here, there);
+pub(crate) fn check_equal(what: &str, one: &Timeline, other: &Timeline) {
+    let (one, other) = (lines(one), lines(other));
+    for (one, other) in one.iter().zip(&other) {
+        assert_eq!(one, other, "{what}");
     }
-    assert_eq!(here.len(), there.len());
-    replayed
+    assert_eq!(one.len(), other.len(), "{what}");
+}
+
+fn case(groups: Vec<Arc<RuleGroup>>, store: MemoryStore, start: Timestamp, minutes: i64) -> Case {
+    let datasource = Datasource {
+        name: "main".into(),
+        external_labels: Labels::default(),
+        external_url: "".into(),
+        url_functions: true,
+        opaque: false,
+    };
+    let options = replay::Options {
+        schedule: Schedule::Production,
+        start,
+        interval: INTERVAL,
+        query_offset: Duration::ZERO,
+        datasource: Arc::new(datasource),
+        external_url: "".into(),
+        eval: EvalOptions::default(),
+        routing: Some(routing(ROUTES)),
+        end: Some(start + Duration::from_mins(minutes)),
+    };
+    Case {
+        groups,
+        store,
+        options,
+    }
 }
 
 fn groups(text: &str) -> Vec<Arc<RuleGroup>> {
@@ -383,14 +472,8 @@ proptest! {
     #[test]
     fn daemon_and_replay_tell_the_same_of_random_rules(rules in rules(), series in series()) {
         let start = Timestamp::from_millis(1_700_000_000_000);
-        let case = Case {
-            groups: groups(&rules),
-            routing: routing(ROUTES),
-            store: store_of(&series, start),
-            start,
-            end: start + Duration::from_mins(30),
-        };
-        check_equal(&case);
+        let case = case(groups(&rules), store_of(&series, start), start, 30);
+        check_equal("random rules", &case.replay(), &case.daemon());
     }
 }
 
@@ -398,16 +481,10 @@ proptest! {
 fn an_incident_is_told_alike_by_daemon_and_replay() {
     let start = Timestamp::from_millis(1_700_000_000_000);
     let high: Vec<Option<u8>> = [vec![Some(1); 20], vec![Some(9); 20], vec![Some(1); 40]].concat();
-    let case = Case {
-        groups: groups(
-            "groups: [{name: g, rules: [{alert: High, expr: x > 5, for: 1m, labels: {severity: critical}}]}]",
-        ),
-        routing: routing(ROUTES),
-        store: store_of(&[high], start),
-        start,
-        end: start + Duration::from_mins(20),
-    };
-    let told = check_equal(&case);
+    let rules = "groups: [{name: g, rules: [{alert: High, expr: x > 5, for: 1m, labels: {severity: critical}}]}]";
+    let case = case(groups(rules), store_of(&[high], start), start, 20);
+    let told = case.replay();
+    check_equal("an incident", &told, &case.daemon());
     assert_eq!(told.transitions.len(), 3);
     // The page, its repetitions, the resolve; and the message to the default receiver is `continue`d.
     assert!(told.notifications.len() >= 2, "{:?}", told.notifications);

@@ -304,8 +304,8 @@ impl Observer for Debug {
 
 /// The rules that a test file names.
 #[derive(Debug, Default)]
-struct Rules {
-    groups: Vec<Arc<RuleGroup>>,
+pub(super) struct Rules {
+    pub(super) groups: Vec<Arc<RuleGroup>>,
     seen: BTreeSet<PathBuf>,
     /// What is wrong with patterns, in the test file.
     of_patterns: Vec<Diagnostic>,
@@ -318,7 +318,7 @@ impl Rules {
         !self.findings.is_empty()
     }
 
-    fn load(&mut self, folder: &Path, pattern: &Spanned<String>, options: &Options) {
+    pub(super) fn load(&mut self, folder: &Path, pattern: &Spanned<String>, options: &Options) {
         for path in self.expand(folder, pattern) {
             if !self.seen.insert(path.clone()) {
                 continue;

@@ -3,6 +3,8 @@
 
 mod config;
 mod coverage;
+#[cfg(test)]
+mod daemon_tests;
 mod file;
 mod golden;
 mod junit;

@@ -20,7 +20,7 @@ use stentor_lang::yaml::Spanned;
 
 pub use coverage::{RulePlace, Seen, Sight, Watch, rule_place};
 pub use read::{load, load_documents};
-pub use run::{Given, MAX_STEPS, Options, Outcome, run};
+pub use run::{Given, MAX_STEPS, Options, Outcome, Setting, run, setting};
 pub use sections::{
     ExpectedDetection, ExpectedEpisode, ExpectedNotification, Goldens, Listed, NewList, Production,
     Sections, Selector, Update, golden_difference, golden_text, rewrite, update,

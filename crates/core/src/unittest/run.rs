@@ -89,19 +89,37 @@ pub fn run(
         outcome.failures = promtool(test, given, options, observer);
     }
     if !test.sections.is_empty() {
-        let until = test.sections.until.as_ref();
-        let own = match load(
-            test,
-            given.files,
-            until.map(|until| test.start + until.value),
-        ) {
-            Ok(store) => sections::run(test, given, store, options, observer),
+        let own = match setting(test, given, options) {
+            Ok(setting) => sections::run(test, given, setting, observer),
             Err(error) => Outcome::failed(vec![error]),
         };
         outcome.failures.extend(own.failures);
         outcome.timeline = own.timeline;
     }
     outcome
+}
+
+/// The run of a test's own sections at its start.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// The series.
+    pub store: MemoryStore,
+    /// When and how rules are evaluated, and who is told.
+    pub options: replay::Options,
+}
+
+/// What the run of a test's own sections begins with.
+///
+/// # Errors
+/// The test has more samples, or its run more evaluations, than tests may have.
+pub fn setting(test: &Test, given: &Given<'_>, options: Options) -> Result<Setting, Diagnostic> {
+    let moved = given.files.map(|files| test.starting_in(files));
+    let test = moved.as_ref().unwrap_or(test);
+    let until = test.sections.until.as_ref();
+    let until = until.map(|until| test.start + until.value);
+    let store = load(test, given.files, until)?;
+    let options = sections::options(test, given, options, &store)?;
+    Ok(Setting { store, options })
 }
 
 /// promtool's assertions, on promtool's schedule.

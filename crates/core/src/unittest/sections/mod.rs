@@ -24,7 +24,7 @@ use crate::receiver::{NotifyReason, Status};
 
 pub use golden::{Goldens, golden_difference, golden_text};
 pub(super) use read::read;
-pub(super) use run::run;
+pub(super) use run::{options, run};
 pub use update::{NewList, Update, rewrite, update};
 
 /// What a test expects beside promtool's assertions.

@@ -14,47 +14,51 @@ use crate::replay::{self, Observer, Run, Schedule};
 use crate::rulefile::RuleGroup;
 use crate::timeline::{Bodies, Recorder, Timeline};
 use crate::unittest::run::datasource;
-use crate::unittest::{Given, MAX_STEPS, Options, Outcome, Test};
+use crate::unittest::{Given, MAX_STEPS, Options, Outcome, Setting, Test};
 
 /// The most failing rules that are told of.
 const MOST_ERRORS: usize = 10;
+
+/// When and how the rules of a test are evaluated for its sections, and who is told.
+pub(in crate::unittest) fn options(
+    test: &Test,
+    given: &Given<'_>,
+    options: Options,
+    store: &MemoryStore,
+) -> Result<replay::Options, Diagnostic> {
+    let end = match &test.sections.until {
+        Some(until) => test.start + until.value,
+        None => last_sample(store).unwrap_or(test.start).max(test.start),
+    };
+    let options = run_options(test, given, options, end);
+    let routing = options.routing.as_ref();
+    if let Some(needs) = test.sections.needs_routes().filter(|_| routing.is_none()) {
+        return Err(no_routes(needs));
+    }
+    match too_long(test, given.groups, options.interval, end) {
+        Some(refused) => Err(refused),
+        None => Ok(options),
+    }
+}
 
 /// Runs the sections of a test, and tells what is not as expected.
 pub(in crate::unittest) fn run(
     test: &Test,
     given: &Given<'_>,
-    store: MemoryStore,
-    options: Options,
+    setting: Setting,
     observer: &mut dyn Observer,
 ) -> Outcome {
-    let end = match &test.sections.until {
-        Some(until) => test.start + until.value,
-        None => last_sample(&store).unwrap_or(test.start).max(test.start),
-    };
-    let routing = given
-        .production
-        .and_then(|production| production.routing.as_ref());
-    let options = run_options(test, given, options, end);
-    let refused = match test.sections.needs_routes().filter(|_| routing.is_none()) {
-        Some(needs) => Some(no_routes(needs)),
-        None => too_long(test, given.groups, options.interval, end),
-    };
-    if let Some(refused) = refused {
-        return Outcome::failed(vec![refused]);
-    }
+    let Setting { store, options } = setting;
+    let (start, end) = (options.start, options.end.unwrap_or(options.start));
+    let routing = options.routing.clone();
     let bodies = match test.sections.goldens().next() {
         Some(_) => Bodies::Keep,
         None => Bodies::Drop,
     };
     let run = Run::new(given.groups.to_vec(), store, options);
-    let recorder = Recorder::new(given.groups, &run.snapshot(), test.start, bodies);
+    let recorder = Recorder::new(given.groups, &run.snapshot(), start, bodies);
     let timeline = record(run, recorder, end, observer);
-    let failures = compare(
-        test,
-        &timeline,
-        routing.map(|routing| &**routing),
-        given.goldens,
-    );
+    let failures = compare(test, &timeline, routing.as_deref(), given.goldens);
     Outcome {
         failures,
         timeline: Some(timeline),
