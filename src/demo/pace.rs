@@ -83,6 +83,6 @@ mod tests {
         assert_eq!(pace.due(Real::from_secs(11)), at(360));
         assert_eq!(pace.worked(Real::from_secs(20), at(400)), None);
         assert_eq!(pace.due(Real::from_secs(20)), at(400));
-        assert!(pace.worked(Real::from_secs(120), at(1000)).is_some());
+        assert!(pace.worked(Real::from_mins(2), at(1000)).is_some());
     }
 }

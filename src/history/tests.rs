@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
@@ -92,22 +93,21 @@ fn read(options: Options) -> String {
     let url = client::plain(&options.url);
     let mut source = Source::live(options).expect("a source");
     let mut shown = String::new();
-    while let Some(chunk) = source.next() {
+    for chunk in source.by_ref() {
         match chunk {
             Ok(chunk) => {
-                shown += &format!("until {}\n", chunk.until.millis());
+                writeln!(shown, "until {}", chunk.until.millis()).expect("a String takes all");
                 for (labels, samples) in &chunk.series {
-                    shown += &format!("  {labels} {:?} {:?}\n", samples.times, samples.values);
+                    let (times, values) = (&samples.times, &samples.values);
+                    writeln!(shown, "  {labels} {times:?} {values:?}").expect("a String takes all");
                 }
             }
-            Err(error) => shown += &format!("error: {error}\n"),
+            Err(error) => writeln!(shown, "error: {error}").expect("a String takes all"),
         }
     }
     let told = source.told();
-    shown += &format!(
-        "{}, {} requests, notes {:?}",
-        told.how, told.requests, told.notes
-    );
+    let (how, requests, notes) = (&told.how, told.requests, &told.notes);
+    write!(shown, "{how}, {requests} requests, notes {notes:?}").expect("a String takes all");
     shown.replace(&url, "http://SERVER")
 }
 

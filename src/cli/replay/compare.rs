@@ -1,6 +1,7 @@
 //! Two versions of rules and routes over the same data, for people and programs; and whether the
 //! difference is within what was allowed.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -196,15 +197,15 @@ impl<'a> Compared<'a> {
             .iter()
             .chain(&self.verdict())
         {
-            out += &format!("- {}\n", markdown::escaped(line));
+            let _ = writeln!(out, "- {}", markdown::escaped(line));
         }
         let pages = self.pages(clock);
         if !pages.rows.is_empty() {
-            out += &format!("\n### Pages\n\n{}", markdown::table(&pages));
+            let _ = write!(out, "\n### Pages\n\n{}", markdown::table(&pages));
         }
         let receivers = self.receivers();
         if !receivers.rows.is_empty() {
-            out += &format!("\n### Receivers\n\n{}", markdown::table(&receivers));
+            let _ = write!(out, "\n### Receivers\n\n{}", markdown::table(&receivers));
         }
         let alerts = self.alerts(clock);
         if !alerts.rows.is_empty() {

@@ -45,6 +45,8 @@ fn options() -> Options {
         delayed_name_removal: false,
         full_diff: false,
         debug: false,
+        update: false,
+        coverage: false,
         ignore_unknown_fields: false,
     }
 }

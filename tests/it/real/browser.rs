@@ -2,6 +2,7 @@
 
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ impl Browser {
         let log = profile.path().join("chromium.log");
         let process = Process::start("chromium", command.arg(data).arg("about:blank"), &log);
         let port_file = profile.path().join("DevToolsActivePort");
-        let tab = eventually("Chromium listens", Duration::from_secs(60), || {
+        let tab = eventually("Chromium listens", Duration::from_mins(1), || {
             let text = std::fs::read_to_string(&port_file).ok()?;
             let (port, path) = text.trim().split_once('\n')?;
             Tab::open(port.parse().ok()?, path)
@@ -57,7 +58,7 @@ impl Browser {
             json!({"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600});
         self.tab.call("Emulation.setDeviceMetricsOverride", &screen);
         self.tab.call("Page.navigate", &json!({"url": url}));
-        eventually("the page is loaded", Duration::from_secs(60), || {
+        eventually("the page is loaded", Duration::from_mins(1), || {
             let here = self.tab.value("location.href + ' ' + document.readyState");
             (here == format!("{url} complete")).then_some(())
         });
@@ -74,9 +75,7 @@ struct Tab {
 impl Tab {
     fn open(port: u16, path: &str) -> Option<Self> {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-        stream
-            .set_read_timeout(Some(Duration::from_secs(60)))
-            .ok()?;
+        stream.set_read_timeout(Some(Duration::from_mins(1))).ok()?;
         write!(
             stream,
             "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -200,6 +199,53 @@ fn fits(tab: &mut Tab, width: u64) {
     assert_eq!(outside, json!([]), "labels outside of the screen");
 }
 
+/// A replay of recorded series as the page that is attached to a post-mortem.
+fn report(file: &Path) {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/mass-disconnect");
+    let status = Command::new(env!("CARGO_BIN_EXE_stentor"))
+        .arg("replay")
+        .arg(format!(
+            "--config.file={}",
+            fixture.join("../stentor.yml").display()
+        ))
+        .arg(format!("--input={}", fixture.join("test.yml").display()))
+        .args(["--output=html", "--output.file"])
+        .arg(file)
+        .status();
+    assert!(status.expect("stentor runs").success());
+}
+
+#[test]
+fn a_report_is_read_on_any_screen_without_a_script() {
+    let Some(mut browser) = Browser::start() else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("report.html");
+    report(&file);
+    let off = json!({"value": true});
+    browser
+        .tab
+        .call("Emulation.setScriptExecutionDisabled", &off);
+    for width in [1400, 400] {
+        browser.show(&format!("file://{}", file.display()), width);
+        let tab = &mut browser.tab;
+        fits(tab, width);
+        assert!(tab.count(".plot > svg[role=img] > title") > 0, "plots");
+        assert!(tab.count(".plot .lines path[d^=M]") > 0, "lines");
+        assert!(tab.count(".plot .threshold text") > 0, "thresholds");
+        assert!(tab.count(".plot .band.firing rect") > 0, "firing bands");
+        assert!(tab.count(".plot .notification title") > 0, "marks");
+        assert!(tab.count("#timeline ~ .panel tbody tr") > 0, "alerts");
+        assert!(tab.count("#notifications ~ .inbox li") > 0, "notifications");
+        assert_eq!(
+            tab.count("script, link, img, iframe"),
+            0,
+            "nothing else is loaded"
+        );
+    }
+}
+
 #[test]
 fn the_demo_shows_an_incident_until_its_resolve() {
     let Some(mut browser) = Browser::start() else {
@@ -212,13 +258,13 @@ fn the_demo_shows_an_incident_until_its_resolve() {
     command.arg(format!("127.0.0.1:{port}"));
     let log = folder.path().join("demo.log");
     let _demo = Process::start("stentor demo", &mut command, &log);
-    eventually("the demo serves its page", Duration::from_secs(60), || {
+    eventually("the demo serves its page", Duration::from_mins(1), || {
         http::get(port, "/").ok().filter(|page| page.status == 200)
     });
     // loaded once: from here on the page's own script keeps it fresh
     browser.show(&format!("http://127.0.0.1:{port}/"), 400);
     let tab = &mut browser.tab;
-    let limit = Duration::from_secs(120);
+    let limit = Duration::from_mins(2);
     let firing = ".status + .figures ~ section .alert:not(.pending) .plot";
     eventually("an alert fires", limit, || {
         (tab.count(firing) > 0).then_some(())

@@ -240,6 +240,9 @@ fn share<T>(a: &Item<T>, b: &Item<T>) -> bool {
     a.keys.iter().any(|key| b.keys.contains(key))
 }
 
+/// A page of one side, where it has one.
+type Maybe<'a> = Option<&'a Item<Page>>;
+
 fn compare_pages(old: Side<'_>, new: Side<'_>, names: &SetNames, out: &mut Comparison) {
     let (olds, news) = (pages(old, names), pages(new, names));
     let mut taken = (BTreeSet::new(), BTreeSet::new());
@@ -248,7 +251,7 @@ fn compare_pages(old: Side<'_>, new: Side<'_>, names: &SetNames, out: &mut Compa
             && (a.what.group_labels == b.what.group_labels || share(a, b))
     });
     let re_routed = pairs(&olds, &news, &mut taken, share);
-    let mut changed: Vec<(Change, Option<&Item<Page>>, Option<&Item<Page>>)> = Vec::new();
+    let mut changed: Vec<(Change, Maybe<'_>, Maybe<'_>)> = Vec::new();
     for (i, j) in of_one {
         let (a, b) = (&olds[i], &news[j]);
         let wakes = a.what.pages_people || b.what.pages_people;

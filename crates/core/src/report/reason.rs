@@ -66,10 +66,10 @@ pub(super) fn of_alert(
     let at = episode.fired_at.unwrap_or(episode.active_at);
     match (before, now) {
         (None, Some(_)) => {
-            reasons.push(format!("the old version {}", did(old, &episode.labels, at)))
+            reasons.push(format!("the old version {}", did(old, &episode.labels, at)));
         }
         (Some(_), None) => {
-            reasons.push(format!("the new version {}", did(new, &episode.labels, at)))
+            reasons.push(format!("the new version {}", did(new, &episode.labels, at)));
         }
         _ => {}
     }
