@@ -16,10 +16,10 @@ use crate::daemon::virtual_tests::{Case, check_equal};
 
 /// Recordings that are longer are replayed by blocks of slots in other tests; slot by slot, with a commit to
 /// disk for each, they would take minutes.
-const LONGEST: Duration = Duration::from_hours(2);
+const LONGEST: Duration = Duration::from_mins(65);
 
 /// So long may an incident be that is run twice.
-const SHORT: Duration = Duration::from_mins(40);
+const SHORT: Duration = Duration::from_mins(20);
 
 fn length(case: &Case) -> Duration {
     let options = &case.options;
