@@ -77,11 +77,13 @@ type Failure = (Exit, String);
 /// Records what the arguments say.
 pub(crate) fn run(args: &Args) -> Exit {
     match record(args) {
-        Ok(summary) => {
-            // Whoever closes the pipe has read enough.
-            let _ = std::io::stdout().lock().write_all(summary.as_bytes());
-            Exit::Good
-        }
+        Ok(summary) => match super::print(&summary) {
+            Ok(()) => Exit::Good,
+            Err(why) => {
+                let _ = writeln!(std::io::stderr(), "stentor: {why}");
+                Exit::Environment
+            }
+        },
         Err((exit, why)) => {
             let _ = writeln!(std::io::stderr(), "stentor: {}", why.trim_end());
             exit

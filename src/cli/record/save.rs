@@ -12,6 +12,15 @@ pub(super) fn check(path: &Path, overwrite: bool) -> Result<(), String> {
     if path.is_dir() || path.file_name().is_none() {
         return Err(format!("--output {}: this is a folder", path.display()));
     }
+    let name = path.to_string_lossy().to_ascii_lowercase();
+    let plain = name.strip_suffix(".gz").unwrap_or(&name);
+    let other = [".json", ".test", ".yml", ".yaml", ".prom"];
+    if let Some(end) = other.iter().find(|end| plain.ends_with(**end)) {
+        return Err(format!(
+            "--output {}: a file that ends in `{end}` is read as another format; name it `.om` or `.om.gz`",
+            path.display()
+        ));
+    }
     if path.exists() && !overwrite {
         return Err(format!(
             "--output {}: the file is there already; --overwrite replaces it",

@@ -35,6 +35,9 @@ use setting::Setting;
 /// So much later than the first read the first sample may be, and nothing is missing.
 const LATE: Duration = Duration::from_mins(5);
 
+/// The most evaluations of rule groups in a replay: ten groups at 15 s for nearly five years.
+const MOST_SLOTS: i64 = 100_000_000;
+
 /// The arguments of `stentor replay`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -213,7 +216,9 @@ fn over_fixture(args: &Args, settings: &[&Setting]) -> Result<Ran, Failure> {
     };
     let (start, end) = (of(args.start, fixture.first), of(args.end, fixture.last));
     in_order(start, end, clock).map_err(usage)?;
+    is_short(settings, start, end, clock).map_err(usage)?;
     let incidents = args.figures.incidents(fixture.first).map_err(usage)?;
+    are_inside(&incidents, start, end, clock).map_err(usage)?;
     let mut seen = Seen::new(runs::needs_of(settings));
     seen.look(&fixture.store);
     is_there(&seen, start, end, clock)?;
@@ -250,7 +255,9 @@ fn over_history(args: &Args, settings: &[&Setting]) -> Result<Ran, Failure> {
     let start = of(start, "--start")?;
     let end = args.end.map_or(Ok(now), |end| of(end, "--end"))?;
     in_order(start, end, clock).map_err(usage)?;
+    is_short(settings, start, end, clock).map_err(usage)?;
     let incidents = args.figures.incidents(start).map_err(usage)?;
+    are_inside(&incidents, start, end, clock).map_err(usage)?;
     let needs = runs::needs_of(settings);
     let environment = |why| (Exit::Environment, why);
     let [.., setting] = settings else {
@@ -299,6 +306,54 @@ fn in_order(start: Timestamp, end: Timestamp, clock: Clock) -> Result<(), String
         return Err(format!("the end {end} is before the start {start}"));
     }
     Ok(())
+}
+
+/// Refuses a replay that nobody waits for, such as that of one sample with a mistyped time.
+fn is_short(
+    settings: &[&Setting],
+    start: Timestamp,
+    end: Timestamp,
+    clock: Clock,
+) -> Result<(), String> {
+    let length = end.since(start).millis();
+    for setting in settings {
+        let interval = setting.options(start, end).interval;
+        let slots = setting.groups.iter().map(|group| {
+            let interval = group.interval.unwrap_or(interval);
+            length / interval.millis().max(1)
+        });
+        let slots = slots.fold(0, i64::saturating_add);
+        if slots > MOST_SLOTS {
+            let (start, end) = (clock.time(start), clock.time(end));
+            return Err(format!(
+                "from {start} to {end} there are {slots} evaluations of rule groups, more than {MOST_SLOTS}: is \
+                 that meant? --start and --end choose a part"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses incidents that the replay does not see: they would look as if nothing had noticed them.
+fn are_inside(
+    incidents: &[Incident],
+    start: Timestamp,
+    end: Timestamp,
+    clock: Clock,
+) -> Result<(), String> {
+    let outside = |it: &&Incident| it.end < start || it.start > end;
+    let Some(incident) = incidents.iter().find(outside) else {
+        return Ok(());
+    };
+    let time = |at| clock.time(at);
+    Err(format!(
+        "--incidents: `{}`, {} to {}, is outside of the replayed time, {} to {}",
+        incident.name,
+        time(incident.start),
+        time(incident.end),
+        time(start),
+        time(end)
+    ))
 }
 
 /// Refuses to replay nothing.
@@ -423,12 +478,10 @@ fn shown(args: &Args, report: &Report, clock: Clock) -> String {
 }
 
 fn write(args: &Args, text: &str) -> Result<(), Failure> {
-    let Some(path) = &args.output_file else {
-        // Whoever closes the pipe has read enough.
-        let _ = std::io::stdout().lock().write_all(text.as_bytes());
-        return Ok(());
-    };
-    to_file(path, text)
+    match &args.output_file {
+        Some(path) => to_file(path, text),
+        None => super::print(text).map_err(|why| (Exit::Environment, why)),
+    }
 }
 
 fn to_file(path: &Path, text: &str) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! What is replayed: the rules of one data source, and who is told.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use stentor_core::engine::DatasourceRules;
@@ -89,14 +89,16 @@ impl Setting {
     pub(super) fn load_old(what: &What, old: &[PathBuf]) -> Result<Self, String> {
         let text = |path: &PathBuf| path.display().to_string();
         let files = match (old, &what.config_file) {
-            ([folder], Some(file)) if folder.is_dir() => setup::Files::Config(folder.join(file)),
+            ([folder], Some(file)) if folder.is_dir() => {
+                setup::Files::Config(folder.join(below(file)?))
+            }
             ([folder], None) if folder.is_dir() => setup::Files::Rules {
                 url: None,
                 rule_files: what
                     .rule_files
                     .iter()
-                    .map(|pattern| text(&folder.join(pattern)))
-                    .collect(),
+                    .map(|pattern| Ok(text(&folder.join(below(Path::new(pattern))?))))
+                    .collect::<Result<_, String>>()?,
             },
             ([file], Some(_)) => setup::Files::Config(file.clone()),
             (_, Some(_)) => {
@@ -255,4 +257,43 @@ fn choose(
         return Err("the configuration has no data source, so no rules to replay".to_owned());
     }
     Ok(datasources.swap_remove(place))
+}
+
+/// The path of a file from the present folder, as older files have it from another one.
+fn below(file: &Path) -> Result<PathBuf, String> {
+    let here = std::env::current_dir().unwrap_or_default();
+    let inside = if file.is_absolute() {
+        file.strip_prefix(&here).ok()
+    } else {
+        Some(file)
+    };
+    let leaves = |path: &&Path| path.components().any(|part| part == Component::ParentDir);
+    inside
+        .filter(|path| !leaves(path))
+        .map(Path::to_owned)
+        .ok_or_else(|| {
+            format!(
+                "--compare: {} is not below the present folder, so a folder of older files has no place for it; \
+                 name the older file itself",
+                file.display()
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn older_files_have_the_place_of_the_present_ones() {
+        let here = std::env::current_dir().expect("a folder");
+        let place = |file: &str| below(Path::new(file)).ok();
+        let same = PathBuf::from("rules/a.yml");
+        assert_eq!(place("rules/a.yml"), Some(same.clone()));
+        let absolute = here.join("rules/a.yml");
+        assert_eq!(place(&absolute.display().to_string()), Some(same));
+        assert_eq!(place("../rules/a.yml"), None);
+        assert_eq!(place("rules/../../a.yml"), None);
+        assert_eq!(place("/elsewhere/a.yml"), None);
+    }
 }
